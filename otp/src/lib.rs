@@ -1,0 +1,2 @@
+//! The core.
+#![forbid(unsafe_code)]
