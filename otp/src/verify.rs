@@ -238,8 +238,9 @@ impl<'a> Hearing<'a> {
         self.reason = self.reason.max(reason);
     }
 
+    /// Digits that are right in several places are spent in all of them; the first is what is told.
     fn accept(&mut self, method: Method, offset: Option<i64>) {
-        self.accepted = Some(Acceptance { method, offset });
+        self.accepted.get_or_insert(Acceptance { method, offset });
     }
 
     /// The authenticators that show as many digits, unless the throttle holds this origin.
@@ -285,14 +286,15 @@ impl<'a> Hearing<'a> {
             (false, None) => self.refuse(Reason::Used),
             (false, Some(entry)) => {
                 let fresh = |(_, step): &&(i64, TimeStep)| !entry.used.is_dead(*step, horizon);
-                match right.iter().find(fresh).copied() {
-                    Some((offset, step)) if self.accepted.is_none() => {
+                // The last one, should two steps share their digits: it takes the earlier ones with it.
+                match right.iter().rfind(fresh).copied() {
+                    Some((offset, step)) => {
                         entry.used.mark(step, horizon);
                         entry.drift = i32::try_from(offset).unwrap_or(0);
                         entry.last_used_at = Some(self.attempt.now);
                         self.accept(Method::Totp, Some(offset));
                     }
-                    _ => self.refuse(Reason::Used),
+                    None => self.refuse(Reason::Used),
                 }
             }
         }
@@ -312,7 +314,7 @@ impl<'a> Hearing<'a> {
             }
             let right = key.stored(&self.record.user, code.id, typed) == code.digest;
             match standing(code, self.attempt) {
-                Ok(()) if right && self.accepted.is_none() => {
+                Ok(()) if right => {
                     if let Some(code) = self.issued.get_mut(index) {
                         code.fate = Fate::Used;
                     }

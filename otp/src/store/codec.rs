@@ -140,7 +140,7 @@ fn last_from(from: &mut Reader<'_>) -> Option<LastLogin> {
 fn authenticator_to(out: &mut Vec<u8>, entry: &AuthenticatorState) {
     u64_to(out, entry.generation.bits());
     moment_to(out, entry.last_used_at);
-    u32_to(out, entry.drift.cast_unsigned());
+    out.extend(entry.drift.to_le_bytes());
     list_to(out, entry.used.floor().as_slice(), |out, floor| {
         u64_to(out, *floor);
     });
@@ -156,7 +156,7 @@ fn authenticator_from(from: &mut Reader<'_>) -> Option<AuthenticatorState> {
     Some(AuthenticatorState {
         generation: Generation::from_bits(from.u64()?),
         last_used_at: from.moment()?,
-        drift: from.u32()?.cast_signed(),
+        drift: i32::from_le_bytes(from.array()?),
         used: {
             let floor = from.list(1, Reader::u64)?.pop();
             let runs = from.list(MAX_INTERVALS, |from| {

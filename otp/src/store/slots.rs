@@ -20,6 +20,8 @@ const HEADER: usize = 56;
 const CHECKED: usize = 24;
 /// The most a record can hold, in bytes.
 pub(super) const CAPACITY: usize = BLOCK - HEADER;
+/// Where the note stands: on the block after the two slots.
+const NOTE: usize = 2 * BLOCK;
 /// The length of the whole file, from its creation on.
 const FILE: usize = 3 * BLOCK;
 
@@ -47,7 +49,7 @@ struct Slot {
 /// The whole file at its creation.
 pub(super) fn fresh(format: Format, payload: &[u8]) -> Vec<u8> {
     let mut content = vec![0; FILE];
-    let parts = [(0, slot(format, 1, payload)), (2 * BLOCK, note(1))];
+    let parts = [(0, slot(format, 1, payload)), (NOTE, note(1))];
     for (at, part) in parts {
         for (to, from) in content.iter_mut().skip(at).zip(part) {
             *to = from;
@@ -69,7 +71,7 @@ impl Slots {
             let at = BLOCK.saturating_mul(index);
             parse(content.get(at..at.saturating_add(BLOCK))?, format)
         });
-        let settled = le64(&content, 2 * BLOCK);
+        let settled = le64(&content, NOTE);
         let newest = match &whole {
             [Some(first), Some(second)] if second.sequence > first.sequence => 1,
             [Some(_), _] => 0,
@@ -124,7 +126,7 @@ impl Slots {
             return Err(fail(source));
         }
         // Only a hint, so it need not be durable and may fail: without it the next writer flushes once more.
-        let _ = file.write_all_at(&note(sequence), 2 * BLOCK as u64);
+        let _ = file.write_all_at(&note(sequence), NOTE as u64);
         self.sequence = sequence;
         self.newest = older;
         self.settled = true;
