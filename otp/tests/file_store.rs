@@ -1,0 +1,692 @@
+//! The file store on a real file system: what it makes, what it keeps through, and what it refuses to touch.
+//! Runs as root of a small world of its own (tests/as-root).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use otp::enrollment::{Authenticator, Generation, Kind, RecoveryList};
+use otp::hotp::{Algorithm, CodeLength};
+use otp::issued::{CodeId, Fate, StoredCode};
+use otp::keyed::DigestKey;
+use otp::origin::Origin;
+use otp::passcode::Passcode;
+use otp::policy::Policy;
+use otp::secret::Secret;
+use otp::store::{Enrolled, Error, FileStore, Issue, NewEnrollment, Store, load_policy};
+use otp::time::{Period, TimeStep, UnixTime};
+use otp::totp;
+use otp::user::{Account, UserName};
+use otp::verify::{Attempt, Changes, Verdict, verify};
+use zeroize::Zeroizing;
+
+const NOW: UnixTime = UnixTime::from_secs(1_800_000_015);
+const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+/// A store in a directory of its own.
+struct House {
+    dir: tempfile::TempDir,
+    policy: Policy,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().tempdir_in("/run").unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let policy = Policy {
+            state_dir: dir.path().join("lib/pam_otp"),
+            spool_dir: dir.path().join("spool/pam_otp"),
+            ..Policy::default()
+        };
+        FileStore::open_or_create(&policy).unwrap();
+        Self { dir, policy }
+    }
+
+    fn store(&self) -> FileStore {
+        FileStore::open(&self.policy).unwrap()
+    }
+
+    fn state(&self, file: &str) -> PathBuf {
+        self.policy.state_dir.join(file)
+    }
+
+    fn enroll(&self, user: &str) {
+        assert_eq!(self.enroll_again(user), Enrolled::New);
+    }
+
+    fn enroll_again(&self, user: &str) -> Enrolled {
+        let new = new_enrollment(1, false);
+        self.store().enroll(&account(user), new).unwrap()
+    }
+
+    fn issue(&self, user: &str, code: &str) -> CodeId {
+        let codes = vec![self.stored(user, code)];
+        let id = codes[0].id;
+        assert_eq!(
+            self.store().issue(&account(user), codes, NOW).unwrap(),
+            Issue::Kept
+        );
+        id
+    }
+
+    fn stored(&self, user: &str, code: &str) -> StoredCode {
+        let id = CodeId::from_bytes(code.as_bytes()[..4].try_into().unwrap());
+        let Ok(Passcode::Digits(digits)) = Passcode::parse(code.as_bytes()) else {
+            panic!("stored codes are digits");
+        };
+        let key = self.store().digest_key(key).unwrap();
+        StoredCode {
+            id,
+            length: u8::try_from(code.len()).unwrap(),
+            digest: key.stored(&account(user).name, id, &digits),
+            issued_at: NOW,
+            expires_at: NOW.plus(Duration::from_secs(600)),
+            fate: Fate::Live,
+            sends: 0,
+            reason: "lost phone".to_owned(),
+            attempts: Vec::new(),
+        }
+    }
+
+    fn answer(&self, user: &str, typed: &str) -> Result<Verdict, Error> {
+        let passcode = Passcode::parse(typed.as_bytes()).unwrap();
+        self.store().update(&account(user), |record| {
+            let attempt = Attempt {
+                passcode: &passcode,
+                origin: Origin::Local(0),
+                now: NOW,
+            };
+            let outcome = verify(record, &attempt, &self.policy);
+            (outcome.verdict, outcome.changes)
+        })
+    }
+
+    fn accepts(&self, user: &str, typed: &str) -> bool {
+        matches!(self.answer(user, typed), Ok(Verdict::Accepted(_)))
+    }
+
+    /// What stops a login of `user`.
+    fn trouble(&self, user: &str) -> String {
+        let opened = FileStore::open(&self.policy).map(|_| ());
+        match opened.and_then(|()| self.answer(user, &code(0)).map(|_| ())) {
+            Ok(()) => "nothing".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+fn key() -> DigestKey {
+    DigestKey::from_bytes(Zeroizing::new([7; 32]))
+}
+
+fn account(user: &str) -> Account {
+    Account {
+        name: UserName::parse(user).unwrap(),
+        uid: Some(1000),
+    }
+}
+
+fn new_enrollment(generation: u64, replace: bool) -> NewEnrollment {
+    NewEnrollment {
+        authenticator: Authenticator {
+            name: "phone".to_owned(),
+            generation: Generation::from_bits(generation),
+            kind: Kind::Totp {
+                period: Period::THIRTY,
+            },
+            secret: Secret::from_base32(SECRET).unwrap(),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: "host".to_owned(),
+            label: "alice".to_owned(),
+            enrolled_at: NOW,
+        },
+        recovery: None,
+        confirmed: None,
+        replace,
+    }
+}
+
+fn code(offset: i64) -> String {
+    let step = TimeStep::at(NOW, Period::THIRTY).offset(offset).unwrap();
+    let secret = Secret::from_base32(SECRET).unwrap();
+    let code = totp::code(&secret, Algorithm::Sha1, CodeLength::SIX, step);
+    code.expose().to_owned()
+}
+
+fn everything_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            let below = if path.is_dir() {
+                everything_below(&path)
+            } else {
+                Vec::new()
+            };
+            below.into_iter().chain([path])
+        })
+        .collect()
+}
+
+#[test]
+fn everything_made_is_roots_alone() {
+    let house = House::new();
+    house.enroll("alice");
+    house.issue("CORP\\bob smith", "48210937");
+    for path in everything_below(&house.dir.path().join("lib/pam_otp"))
+        .into_iter()
+        .chain(everything_below(&house.dir.path().join("spool/pam_otp")))
+    {
+        let found = fs::symlink_metadata(&path).unwrap();
+        let mode = if found.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!((found.uid(), found.mode() & 0o7777), (0, mode), "{path:?}");
+    }
+    assert!(house.state("state/CORP%5Cbob%20smith").exists());
+}
+
+#[test]
+fn a_code_is_accepted_once_and_stays_used_for_the_next_process() {
+    let house = House::new();
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+    assert!(!house.accepts("alice", &code(0)));
+    assert!(house.accepts("alice", &code(1)));
+    assert!(!house.accepts("bob", &code(0)));
+}
+
+#[test]
+fn enrolling_twice_changes_nothing_unless_it_is_to_replace() {
+    let house = House::new();
+    house.enroll("alice");
+    let before = fs::read(house.state("secrets/alice")).unwrap();
+    assert_eq!(house.enroll_again("alice"), Enrolled::Already);
+    assert_eq!(fs::read(house.state("secrets/alice")).unwrap(), before);
+    let replaced = house
+        .store()
+        .enroll(&account("alice"), new_enrollment(2, true));
+    assert_eq!(replaced.unwrap(), Enrolled::Replaced);
+    assert_ne!(fs::read(house.state("secrets/alice")).unwrap(), before);
+    let record = house.store().read(&account("alice")).unwrap();
+    assert_eq!(record.state.authenticators.len(), 1);
+}
+
+#[test]
+fn the_confirming_code_is_used() {
+    let house = House::new();
+    let step = TimeStep::at(NOW, Period::THIRTY);
+    let mut new = new_enrollment(1, false);
+    new.confirmed = Some((step, step));
+    let enrolled = house.store().enroll(&account("alice"), new).unwrap();
+    assert_eq!(enrolled, Enrolled::New);
+    assert!(!house.accepts("alice", &code(0)));
+    assert!(house.accepts("alice", &code(1)));
+}
+
+#[test]
+fn recovery_codes_survive_a_new_secret_and_a_new_list_ends_the_old() {
+    let house = House::new();
+    house.enroll("alice");
+    house.store().digest_key(key).unwrap();
+    let typed = ["7kq2-m4tx-9bnc-2xwd", "0000-1111-2222-3333"];
+    let list = |generation, code: &str| {
+        let Ok(Passcode::Recovery(code)) = Passcode::parse(code.as_bytes()) else {
+            panic!("no recovery code");
+        };
+        let generation = Generation::from_bits(generation);
+        RecoveryList {
+            generation,
+            digests: vec![key().recovery(&account("alice").name, generation, &code)],
+        }
+    };
+    let store = house.store();
+    let replace = |list| store.replace_recovery(&account("alice"), list).unwrap();
+    assert!(replace(list(5, typed[0])));
+    let replaced = store.enroll(&account("alice"), new_enrollment(2, true));
+    assert_eq!(replaced.unwrap(), Enrolled::Replaced);
+    assert!(house.accepts("alice", typed[0]));
+    assert!(!house.accepts("alice", typed[0]));
+    assert!(replace(list(6, typed[1])));
+    assert!(!house.accepts("alice", typed[0]));
+    assert!(house.accepts("alice", typed[1]));
+    assert!(
+        !store
+            .replace_recovery(&account("bob"), list(7, typed[0]))
+            .unwrap()
+    );
+}
+
+#[test]
+fn a_stored_code_is_kept_accepted_once_revoked_and_swept() {
+    let house = House::new();
+    house.issue("guest", "48210937");
+    assert!(house.accepts("guest", "48210937"));
+    assert!(!house.accepts("guest", "48210937"));
+    let live = house.issue("guest", "22220937");
+    let store = house.store();
+    let revoked = store.revoke(&account("guest"), NOW, |_| true).unwrap();
+    assert_eq!(revoked, [live], "a used code is not among them");
+    assert!(!house.accepts("guest", "22220937"));
+    house.issue("guest", "33330937");
+    let guest = UserName::parse("guest").unwrap();
+    assert_eq!(store.sweep(&guest, NOW).unwrap(), 0);
+    let later = NOW.plus(Duration::from_secs(600));
+    assert_eq!(store.sweep(&guest, later).unwrap(), 1);
+}
+
+#[test]
+fn at_most_twenty_live_codes_and_all_or_none() {
+    let house = House::new();
+    let codes = |from: u32, to: u32| {
+        let stored = |n| house.stored("guest", &format!("{n:04}0000"));
+        (from..to).map(stored).collect::<Vec<_>>()
+    };
+    let store = house.store();
+    let issue = |codes| store.issue(&account("guest"), codes, NOW).unwrap();
+    assert_eq!(issue(codes(0, 15)), Issue::Kept);
+    assert_eq!(issue(codes(15, 21)), Issue::TooMany { live: 15 });
+    assert_eq!(store.read(&account("guest")).unwrap().issued.len(), 15);
+    assert_eq!(issue(codes(15, 20)), Issue::Kept);
+    // A collision of names in the middle takes back what came before it.
+    let mut clash = codes(30, 32);
+    clash.push(house.stored("guest", "00000000"));
+    let later = NOW.plus(Duration::from_secs(599));
+    store
+        .revoke(&account("guest"), NOW, |id| {
+            id != house.stored("guest", "00000000").id
+        })
+        .unwrap();
+    assert!(store.issue(&account("guest"), clash, later).is_err());
+    assert_eq!(store.read(&account("guest")).unwrap().issued.len(), 1);
+}
+
+#[test]
+fn removing_leaves_nothing_even_of_what_is_damaged() {
+    let house = House::new();
+    house.enroll("alice");
+    let id = house.issue("alice", "48210937");
+    fs::write(house.state("secrets/alice"), "no toml").unwrap();
+    fs::write(house.state("state/alice"), "no record").unwrap();
+    let spooled = house.policy.spool_dir.join("alice").join(id.to_string());
+    fs::write(spooled, "no record").unwrap();
+    assert!(house.answer("alice", &code(0)).is_err());
+    let store = house.store();
+    assert_eq!(store.users().unwrap(), [account("alice").name]);
+    assert!(store.remove(&account("alice")).unwrap());
+    assert!(!store.remove(&account("alice")).unwrap());
+    assert_eq!(store.users().unwrap(), []);
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn a_damaged_code_denies_its_owner_until_it_is_revoked_and_nobody_else() {
+    let house = House::new();
+    house.enroll("alice");
+    house.enroll("bob");
+    let id = house.issue("alice", "48210937");
+    let spooled = house.policy.spool_dir.join("alice").join(id.to_string());
+    fs::write(spooled, vec![0; 12_288]).unwrap();
+    assert!(
+        house
+            .trouble("alice")
+            .contains("neither of its two slots is whole")
+    );
+    assert!(house.accepts("bob", &code(0)));
+    let store = house.store();
+    assert_eq!(
+        store.revoke(&account("alice"), NOW, |_| true).unwrap(),
+        [id]
+    );
+    assert!(house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn a_name_that_changed_its_uid_inherits_nothing() {
+    let house = House::new();
+    house.enroll("alice");
+    let other = Account {
+        uid: Some(1001),
+        ..account("alice")
+    };
+    let error = house.store().read(&other).err().unwrap();
+    assert!(matches!(
+        error,
+        Error::OtherUid {
+            recorded: 1000,
+            actual: 1001,
+            ..
+        }
+    ));
+    let error = house.store().enroll(&other, new_enrollment(2, true)).err();
+    assert!(matches!(error, Some(Error::OtherUid { .. })));
+}
+
+#[test]
+fn a_secret_restored_from_a_backup_is_refused_by_name() {
+    let house = House::new();
+    house.enroll("alice");
+    let backup = fs::read(house.state("secrets/alice")).unwrap();
+    let replaced = house
+        .store()
+        .enroll(&account("alice"), new_enrollment(2, true));
+    assert_eq!(replaced.unwrap(), Enrolled::Replaced);
+    fs::write(house.state("secrets/alice"), backup).unwrap();
+    assert!(house.trouble("alice").contains("restored from a backup"));
+    fs::remove_file(house.state("state/alice")).unwrap();
+    assert!(house.trouble("alice").contains("it is missing, though"));
+}
+
+#[test]
+fn a_wiped_or_unmounted_store_is_an_error_and_no_free_pass() {
+    for gone in ["", "STORE", "secrets", "state"] {
+        let house = House::new();
+        house.enroll("alice");
+        let path = house.state(gone);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        assert!(house.trouble("nobody").contains("is not there"), "{gone}");
+    }
+    let house = House::new();
+    fs::remove_dir_all(&house.policy.spool_dir).unwrap();
+    assert!(house.trouble("nobody").contains("is not there"));
+}
+
+#[test]
+fn a_lost_key_is_an_error_for_those_who_need_it() {
+    let house = House::new();
+    house.issue("guest", "48210937");
+    house.enroll("alice");
+    fs::remove_file(house.state("key")).unwrap();
+    assert!(
+        house
+            .trouble("guest")
+            .contains("without it no stored or recovery code")
+    );
+    assert!(house.accepts("alice", &code(0)));
+}
+
+/// Every kind of thing that an attacker or an accident could put in a record's place.
+fn hostile(path: &Path) -> Vec<(&'static str, Box<dyn Fn() + '_>)> {
+    let elsewhere = path.with_file_name("elsewhere");
+    let content = fs::read(path).unwrap();
+    fs::write(&elsewhere, &content).unwrap();
+    fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o600)).unwrap();
+    let made = elsewhere.clone();
+    vec![
+        (
+            "it is a symbolic link",
+            Box::new(move || symlink(&made, path).unwrap()),
+        ),
+        (
+            "hard link",
+            Box::new(move || fs::hard_link(&elsewhere, path).unwrap()),
+        ),
+        (
+            "it is not a regular file",
+            Box::new(move || fs::create_dir(path).unwrap()),
+        ),
+        (
+            "it is not a regular file",
+            Box::new(move || {
+                nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            }),
+        ),
+        (
+            "not a regular file",
+            Box::new(move || {
+                drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+            }),
+        ),
+        (
+            "it is larger than|too short|neither of its two slots",
+            Box::new(move || {
+                let file = fs::File::create(path).unwrap();
+                file.set_permissions(fs::Permissions::from_mode(0o600))
+                    .unwrap();
+                file.set_len(1 << 30).unwrap();
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn hostile_files_are_refused_by_name_at_once() {
+    let house = House::new();
+    house.enroll("alice");
+    let id = house.issue("alice", "48210937");
+    let spooled = house.policy.spool_dir.join("alice").join(id.to_string());
+    for path in [
+        house.state("secrets/alice"),
+        house.state("state/alice"),
+        house.state("key"),
+        house.state("STORE"),
+        spooled,
+    ] {
+        let content = fs::read(&path).unwrap();
+        for (why, place) in hostile(&path) {
+            fs::remove_file(&path).unwrap();
+            place();
+            let started = Instant::now();
+            let trouble = house.trouble("alice");
+            let is_marker = path.ends_with("STORE");
+            let expected = why.split('|').any(|why| trouble.contains(why));
+            assert!(
+                expected || (is_marker && trouble == "nothing"),
+                "{path:?}, {why}: {trouble}"
+            );
+            assert!(
+                trouble.contains(path.to_str().unwrap()) || is_marker,
+                "{trouble}"
+            );
+            assert!(
+                started.elapsed() < Duration::from_secs(1),
+                "{path:?}, {why}"
+            );
+            if path.is_dir() {
+                fs::remove_dir(&path).unwrap();
+            } else {
+                fs::remove_file(&path).unwrap();
+            }
+            fs::write(&path, &content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        fs::remove_file(path.with_file_name("elsewhere")).unwrap();
+    }
+    // A marker that is merely too long was let pass once, with the code that asked.
+    assert!(house.accepts("alice", &code(1)));
+}
+
+#[test]
+fn what_others_own_or_may_touch_is_refused_by_name() {
+    let house = House::new();
+    house.enroll("alice");
+    for (path, mode) in [
+        (house.state("secrets/alice"), 0o640),
+        (house.state("state/alice"), 0o602),
+        (house.state("secrets"), 0o750),
+        (house.state(""), 0o701),
+        (house.policy.spool_dir.clone(), 0o770),
+        (house.dir.path().join("lib"), 0o775),
+        (house.dir.path().to_path_buf(), 0o1777),
+    ] {
+        let good = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let trouble = house.trouble("alice");
+        assert!(trouble.contains("is not safe: its mode is"), "{trouble}");
+        assert!(trouble.contains(&format!("{mode:04o}")), "{trouble}");
+        fs::set_permissions(&path, good).unwrap();
+        assert_eq!(house.trouble("alice"), "nothing");
+    }
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_refused_by_name() {
+    if chown("/run", Some(0), Some(1)).is_err() {
+        // In a user namespace of one uid there is nobody else to own anything; as root this runs.
+        assert!(
+            fs::read_to_string("/proc/self/uid_map")
+                .unwrap()
+                .trim()
+                .ends_with(" 1")
+        );
+        return;
+    }
+    let house = House::new();
+    house.enroll("alice");
+    for path in [
+        house.state("secrets/alice"),
+        house.state("state"),
+        house.dir.path().into(),
+    ] {
+        chown(&path, Some(1000), None).unwrap();
+        assert!(
+            house
+                .trouble("alice")
+                .contains("it belongs to uid 1000, not to root")
+        );
+        chown(&path, Some(0), None).unwrap();
+    }
+}
+
+#[test]
+fn a_store_is_never_made_below_what_others_may_write() {
+    let dir = tempfile::Builder::new().tempdir_in("/run").unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let policy = Policy {
+        state_dir: dir.path().join("state"),
+        spool_dir: dir.path().join("spool"),
+        ..Policy::default()
+    };
+    let error = FileStore::open_or_create(&policy).err().unwrap();
+    assert!(matches!(error, Error::Insecure { .. }), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_policy_others_may_write_is_refused() {
+    let dir = tempfile::Builder::new().tempdir_in("/run").unwrap();
+    let path = dir.path().join("otp.toml");
+    fs::write(&path, "window = 2\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(load_policy(Some(&path)).unwrap().policy.window, 2);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+    let error = load_policy(Some(&path)).err().unwrap().to_string();
+    assert!(error.contains("its mode is 0664"), "{error}");
+    let error = load_policy(Some(&dir.path().join("none"))).err().unwrap();
+    assert!(error.to_string().contains("is not there"), "{error}");
+}
+
+#[test]
+fn a_lock_that_is_held_is_waited_for_and_then_told() {
+    let house = House::new();
+    house.enroll("alice");
+    house.enroll("bob");
+    let file = fs::File::open(house.state("state/alice")).unwrap();
+    let locked = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    let started = Instant::now();
+    assert!(
+        house
+            .trouble("alice")
+            .contains("locked by another process for 5 seconds")
+    );
+    assert!(started.elapsed() >= Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(7));
+    assert!(house.accepts("bob", &code(0)));
+    drop(locked);
+    assert!(house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn thirty_two_at_one_instant_one_is_accepted() {
+    for round in 0..20 {
+        let house = House::new();
+        house.enroll("alice");
+        house.issue("alice", "48210937");
+        for typed in [code(0), "48210937".to_owned()] {
+            let barrier = Barrier::new(32);
+            let accepted = std::thread::scope(|scope| {
+                let attempt = || {
+                    barrier.wait();
+                    house.accepts("alice", &typed)
+                };
+                let threads: Vec<_> = (0..32).map(|_| scope.spawn(attempt)).collect();
+                let answers = threads.into_iter().map(|thread| thread.join().unwrap());
+                answers.filter(|accepted| *accepted).count()
+            });
+            assert_eq!(accepted, 1, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn first_enrolments_at_one_instant_leave_one_whole() {
+    for _ in 0..20 {
+        let house = House::new();
+        let barrier = Barrier::new(8);
+        let new = std::thread::scope(|scope| {
+            let (house, barrier) = (&house, &barrier);
+            let enroll = |generation| {
+                move || {
+                    barrier.wait();
+                    let new = new_enrollment(generation, false);
+                    house.store().enroll(&account("alice"), new).unwrap()
+                }
+            };
+            let threads: Vec<_> = (1..=8).map(|n| scope.spawn(enroll(n))).collect();
+            let came = threads.into_iter().map(|thread| thread.join().unwrap());
+            came.filter(|came| *came == Enrolled::New).count()
+        });
+        assert_eq!(new, 1);
+        assert!(house.accepts("alice", &code(0)));
+        let halves = |path: &PathBuf| path.to_str().unwrap().contains(".new-");
+        let left = everything_below(house.dir.path());
+        assert!(!left.iter().any(halves), "{left:?}");
+    }
+}
+
+#[test]
+fn a_user_removed_while_another_waits_for_her_lock_is_gone() {
+    let house = House::new();
+    house.enroll("alice");
+    let file = fs::File::open(house.state("state/alice")).unwrap();
+    let locked = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| house.answer("alice", &code(0)));
+        std::thread::sleep(Duration::from_millis(50));
+        fs::remove_file(house.state("secrets/alice")).unwrap();
+        fs::remove_file(house.state("state/alice")).unwrap();
+        drop(locked);
+        assert!(matches!(waiting.join().unwrap(), Ok(Verdict::Refused(_))));
+    });
+    assert!(!house.state("state/alice").exists());
+}
+
+#[test]
+fn an_update_that_changes_nothing_writes_nothing() {
+    let house = House::new();
+    house.enroll("alice");
+    let before = fs::read(house.state("state/alice")).unwrap();
+    let store = house.store();
+    store
+        .update(&account("alice"), |_| ((), Changes::default()))
+        .unwrap();
+    store
+        .update(&account("nobody"), |_| ((), Changes::default()))
+        .unwrap();
+    assert_eq!(fs::read(house.state("state/alice")).unwrap(), before);
+    assert!(!house.state("state/nobody").exists());
+}
