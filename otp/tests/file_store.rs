@@ -420,7 +420,9 @@ fn a_lost_key_is_an_error_for_those_who_need_it() {
 }
 
 /// Every kind of thing that an attacker or an accident could put in a record's place.
-fn hostile(path: &Path) -> Vec<(&'static str, Box<dyn Fn() + '_>)> {
+type Hostile<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
+fn hostile(path: &Path) -> Vec<Hostile<'_>> {
     let elsewhere = path.with_file_name("elsewhere");
     let content = fs::read(path).unwrap();
     fs::write(&elsewhere, &content).unwrap();
