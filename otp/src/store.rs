@@ -1,13 +1,17 @@
 //! Where records are kept. `verify` decides, a store makes it last: success is told only after what
 //! forbids the code's reuse is on stable storage.
 
+mod codec;
 mod dir;
 mod file;
 mod memory;
+mod policy_file;
+mod secrets;
 mod slots;
 
-pub use file::{FileStore, PolicyError, load_policy};
+pub use file::FileStore;
 pub use memory::MemoryStore;
+pub use policy_file::{PolicyError, load_policy};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -52,12 +56,12 @@ pub trait Store {
         live_at: UnixTime,
     ) -> Result<Issue, Error>;
 
-    /// Deletes stored codes that `which` picks; the ids of those that were live at `live_at`.
+    /// Deletes stored codes that `which` picks, damaged ones too; the ids of those that were still good at `live_at`.
     fn revoke(
         &self,
         account: &Account,
         live_at: UnixTime,
-        which: impl Fn(&StoredCode) -> bool,
+        which: impl Fn(CodeId) -> bool,
     ) -> Result<Vec<CodeId>, Error>;
 
     /// Deletes everything kept of a user; `false` if there was nothing.
@@ -190,7 +194,11 @@ impl fmt::Display for Error {
                 path,
                 line: Some(line),
                 why,
-            } => write!(f, "{} line {line}: {why}", path.display()),
+            } => write!(
+                f,
+                "{} line {line}: {why}; mend it, or 'otpctl remove' the user and enrol again",
+                path.display()
+            ),
             Self::Damaged {
                 path,
                 line: None,

@@ -1,0 +1,501 @@
+//! What is accepted, what is refused and why, and what each answer costs: `verify` on values.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+
+use std::time::Duration;
+
+use otp::enrollment::{Authenticator, Enrollment, Generation, Kind, RecoveryList};
+use otp::hotp::{Algorithm, CodeLength};
+use otp::issued::{CodeId, Fate, StoredCode};
+use otp::keyed::DigestKey;
+use otp::origin::Origin;
+use otp::passcode::{Passcode, RecoveryCode};
+use otp::policy::Policy;
+use otp::secret::Secret;
+use otp::state::{AuthenticatorState, RecoveryState};
+use otp::time::{Period, TimeStep, UnixTime};
+use otp::totp;
+use otp::user::UserName;
+use otp::verify::{Acceptance, Attempt, Method, Reason, Record, Verdict, verify};
+use zeroize::Zeroizing;
+
+/// The middle of a step, so that a few seconds either way change nothing.
+const NOW: UnixTime = UnixTime::from_secs(1_800_000_015);
+const HOME: Origin = Origin::Local(1000);
+
+fn elsewhere(n: u8) -> Origin {
+    Origin::of_address(std::net::Ipv4Addr::new(198, 51, 100, n).into())
+}
+
+/// A user under test: her record, and the clock and policy she is judged by.
+struct User {
+    record: Record,
+    policy: Policy,
+    now: UnixTime,
+}
+
+impl User {
+    fn unknown() -> Self {
+        let mut record = Record::none(UserName::parse("alice").unwrap());
+        record.key = Some(DigestKey::from_bytes(Zeroizing::new([7; 32])));
+        Self {
+            record,
+            policy: Policy::default(),
+            now: NOW,
+        }
+    }
+
+    fn enrolled() -> Self {
+        Self::with(Algorithm::Sha1, 6, 30)
+    }
+
+    fn with(algorithm: Algorithm, digits: u64, period: u64) -> Self {
+        let mut user = Self::unknown();
+        let generation = Generation::from_bits(1);
+        user.record.enrollment = Some(Enrollment {
+            authenticators: vec![Authenticator {
+                name: "phone".to_owned(),
+                generation,
+                kind: Kind::Totp {
+                    period: Period::from_secs(period).unwrap(),
+                },
+                secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+                algorithm,
+                length: CodeLength::new(digits).unwrap(),
+                issuer: "host".to_owned(),
+                label: "alice".to_owned(),
+                enrolled_at: NOW,
+            }],
+            recovery: None,
+        });
+        user.record
+            .state
+            .authenticators
+            .push(AuthenticatorState::fresh(generation));
+        user
+    }
+
+    /// The code her phone shows `offset` steps from now.
+    fn phone(&self, offset: i64) -> String {
+        let phone = &self.record.enrollment.as_ref().unwrap().authenticators[0];
+        let Kind::Totp { period } = phone.kind;
+        let step = TimeStep::at(self.now, period).offset(offset).unwrap();
+        let code = totp::code(&phone.secret, phone.algorithm, phone.length, step);
+        code.expose().to_owned()
+    }
+
+    /// A code of as many digits as her phone shows, and none it shows anywhere near now.
+    fn wrong(&self) -> String {
+        let near: Vec<String> = (-50..50).map(|offset| self.phone(offset)).collect();
+        let length = near[0].len();
+        (0..)
+            .map(|n| format!("{n:0length$}"))
+            .find(|code| !near.contains(code))
+            .unwrap()
+    }
+
+    fn issue(&mut self, code: &str, ttl: u64) {
+        let id = CodeId::from_bytes([u8::try_from(self.record.issued.len()).unwrap(), 0, 0, 0]);
+        let Ok(Passcode::Digits(digits)) = Passcode::parse(code.as_bytes()) else {
+            panic!("stored codes are digits");
+        };
+        let key = self.record.key.as_ref().unwrap();
+        self.record.issued.push(StoredCode {
+            id,
+            length: u8::try_from(code.len()).unwrap(),
+            digest: key.stored(&self.record.user, id, &digits),
+            issued_at: self.now,
+            expires_at: self.now.plus(Duration::from_secs(ttl)),
+            fate: Fate::Live,
+            sends: 0,
+            reason: String::new(),
+            attempts: Vec::new(),
+        });
+    }
+
+    fn give_recovery(&mut self, codes: &[&str]) {
+        let generation = Generation::from_bits(9);
+        let key = self.record.key.as_ref().unwrap();
+        let digests = codes.iter().map(|code| {
+            let code = recovery(code);
+            key.recovery(&self.record.user, generation, &code)
+        });
+        self.record.enrollment.as_mut().unwrap().recovery = Some(RecoveryList {
+            generation,
+            digests: digests.collect(),
+        });
+        self.record.state.recovery.push(RecoveryState {
+            generation,
+            used: 0,
+        });
+    }
+
+    /// Answers, keeps what must be kept, and tells the verdict.
+    fn answer_from(&mut self, origin: Origin, typed: &str) -> Verdict {
+        let Ok(passcode) = Passcode::parse(typed.as_bytes()) else {
+            return Verdict::Refused(Reason::Malformed);
+        };
+        let attempt = Attempt {
+            passcode: &passcode,
+            origin,
+            now: self.now,
+        };
+        let outcome = verify(&self.record, &attempt, &self.policy);
+        for changed in outcome.changes.issued {
+            let mut codes = self.record.issued.iter_mut();
+            let place = codes.find(|code| code.id == changed.id).unwrap();
+            *place = changed;
+        }
+        if let Some(state) = outcome.changes.state {
+            self.record.state = state;
+        }
+        outcome.verdict
+    }
+
+    fn answer(&mut self, typed: &str) -> Verdict {
+        self.answer_from(HOME, typed)
+    }
+
+    fn later(&mut self, secs: u64) {
+        self.now = self.now.plus(Duration::from_secs(secs));
+    }
+}
+
+fn recovery(code: &str) -> RecoveryCode {
+    match Passcode::parse(code.as_bytes()) {
+        Ok(Passcode::Recovery(code)) => code,
+        _ => panic!("no recovery code"),
+    }
+}
+
+fn accepted(method: Method, offset: Option<i64>) -> Verdict {
+    Verdict::Accepted(Acceptance { method, offset })
+}
+
+const fn refused(reason: Reason) -> Verdict {
+    Verdict::Refused(reason)
+}
+
+#[test]
+fn the_current_code_is_accepted_once() {
+    let mut alice = User::enrolled();
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+    assert_eq!(alice.answer(&code), refused(Reason::Used));
+    alice.later(30);
+    assert_eq!(alice.answer(&code), refused(Reason::Used));
+}
+
+#[test]
+fn one_step_of_skew_either_way_is_tolerated_and_two_are_not() {
+    for (offset, verdict) in [
+        (-2, refused(Reason::Mismatch)),
+        (-1, accepted(Method::Totp, Some(-1))),
+        (1, accepted(Method::Totp, Some(1))),
+        (2, refused(Reason::Mismatch)),
+    ] {
+        let mut alice = User::enrolled();
+        let code = alice.phone(offset);
+        assert_eq!(alice.answer(&code), verdict, "offset {offset}");
+    }
+}
+
+#[test]
+fn the_window_is_policy() {
+    let mut alice = User::enrolled();
+    alice.policy.window = 0;
+    let early = alice.phone(1);
+    assert_eq!(alice.answer(&early), refused(Reason::Mismatch));
+    alice.policy.window = 10;
+    let late = alice.phone(-10);
+    assert_eq!(alice.answer(&late), accepted(Method::Totp, Some(-10)));
+}
+
+#[test]
+fn every_step_before_an_accepted_one_is_dead() {
+    let mut alice = User::enrolled();
+    let (before, code) = (alice.phone(-1), alice.phone(0));
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+    assert_eq!(alice.answer(&before), refused(Reason::Used));
+    let next = alice.phone(1);
+    assert_eq!(alice.answer(&next), accepted(Method::Totp, Some(1)));
+}
+
+#[test]
+fn all_algorithms_lengths_and_periods_log_in() {
+    for algorithm in [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512] {
+        for digits in 6..=8 {
+            for period in [5, 30, 60, 300] {
+                let mut alice = User::with(algorithm, digits, period);
+                let code = alice.phone(0);
+                assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_login_made_ahead_blocks_nobody_now_and_is_dead_when_its_day_comes() {
+    let mut alice = User::enrolled();
+    alice.later(86_400);
+    let ahead = alice.phone(0);
+    assert_eq!(alice.answer(&ahead), accepted(Method::Totp, Some(0)));
+    alice.now = NOW;
+    for _ in 0..20 {
+        let code = alice.phone(0);
+        assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+        alice.later(3600);
+    }
+    alice.now = NOW;
+    alice.later(86_400);
+    assert_eq!(alice.answer(&ahead), refused(Reason::Used));
+    let next = alice.phone(1);
+    assert_eq!(alice.answer(&next), accepted(Method::Totp, Some(1)));
+}
+
+#[test]
+fn a_thousand_daily_logins_are_all_accepted_once() {
+    let mut alice = User::enrolled();
+    let mut old = Vec::new();
+    for _ in 0..1000 {
+        let code = alice.phone(0);
+        assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+        assert_eq!(alice.answer(&code), refused(Reason::Used));
+        old.push((alice.now, code));
+        alice.later(86_400);
+    }
+    // And with the clock back on any of these days, its code stays dead.
+    for (day, code) in old {
+        alice.now = day;
+        assert_eq!(alice.answer(&code), refused(Reason::Used));
+    }
+}
+
+#[test]
+fn a_stored_code_is_accepted_once_without_any_enrolment() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    assert_eq!(guest.answer("4821 0937"), accepted(Method::Issued, None));
+    assert_eq!(guest.answer("48210937"), refused(Reason::Used));
+}
+
+#[test]
+fn a_stored_code_dies_at_its_expiry_and_a_clock_set_back_does_not_revive_it() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    guest.issue("11112222", 600);
+    guest.later(600);
+    assert_eq!(guest.answer("48210937"), refused(Reason::Expired));
+    guest.now = NOW;
+    assert_eq!(guest.answer("48210937"), refused(Reason::Expired));
+    assert_eq!(guest.answer("11112222"), refused(Reason::Expired));
+}
+
+#[test]
+fn a_stored_code_is_good_until_the_second_before_its_expiry() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    guest.later(599);
+    assert_eq!(guest.answer("48210937"), accepted(Method::Issued, None));
+}
+
+#[test]
+fn a_stored_code_from_the_future_is_refused() {
+    let mut guest = User::unknown();
+    guest.later(3600);
+    guest.issue("48210937", 600);
+    guest.now = NOW;
+    assert_eq!(guest.answer("48210937"), refused(Reason::TooEarly));
+}
+
+#[test]
+fn a_record_that_claims_a_year_of_life_has_a_day() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 365 * 86_400);
+    guest.later(86_400);
+    assert_eq!(guest.answer("48210937"), refused(Reason::Expired));
+}
+
+#[test]
+fn a_digest_moved_to_another_user_or_code_matches_nothing() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    guest.record.user = UserName::parse("mallory").unwrap();
+    assert_eq!(guest.answer("48210937"), refused(Reason::Mismatch));
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    guest.record.issued[0].id = CodeId::from_bytes([9; 4]);
+    assert_eq!(guest.answer("48210937"), refused(Reason::Mismatch));
+}
+
+#[test]
+fn a_strangers_guesses_never_spend_a_code_its_owner_holds() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    for n in 0..40 {
+        let guess = format!("{n:08}");
+        let _ = guest.answer_from(elsewhere(1), &guess);
+    }
+    assert_eq!(guest.record.issued[0].attempts(), 5);
+    assert_eq!(
+        guest.answer_from(elsewhere(1), "48210937"),
+        refused(Reason::Throttled)
+    );
+    assert_eq!(guest.answer("48210937"), accepted(Method::Issued, None));
+}
+
+#[test]
+fn fifty_guesses_from_everywhere_end_a_code() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    for n in 0..100 {
+        let _ = guest.answer_from(elsewhere(n), &format!("{n:08}"));
+    }
+    assert_eq!(guest.record.issued[0].attempts(), 50);
+    assert_ne!(guest.answer("48210937"), accepted(Method::Issued, None));
+}
+
+#[test]
+fn an_answer_counts_against_stored_codes_only_at_their_length() {
+    let mut alice = User::enrolled();
+    alice.issue("48210937", 600);
+    let wrong = alice.wrong();
+    assert_eq!(alice.answer(&wrong), refused(Reason::Mismatch));
+    assert_eq!(alice.record.issued[0].attempts(), 0);
+    assert_eq!(alice.record.state.throttle.failures, 1);
+    assert_eq!(alice.answer("00000000"), refused(Reason::Mismatch));
+    assert_eq!(alice.record.issued[0].attempts(), 1);
+    assert_eq!(alice.record.state.throttle.failures, 1);
+}
+
+#[test]
+fn a_right_answer_counts_against_none_of_the_others() {
+    let mut guest = User::unknown();
+    guest.issue("11111111", 600);
+    guest.issue("22222222", 600);
+    assert_eq!(guest.answer("22222222"), accepted(Method::Issued, None));
+    assert_eq!(guest.record.issued[0].attempts(), 0);
+    assert_eq!(guest.answer("22222222"), refused(Reason::Used));
+    assert_eq!(guest.record.issued[0].attempts(), 0);
+    assert_eq!(guest.answer("11111111"), accepted(Method::Issued, None));
+}
+
+#[test]
+fn a_recovery_code_is_accepted_once_in_any_spelling() {
+    let mut alice = User::enrolled();
+    alice.give_recovery(&["7kq2-m4tx-9bnc-2xwd", "0000-1111-2222-3333"]);
+    assert_eq!(
+        alice.answer("7KQ2M4TX 9BNC2XWD"),
+        accepted(Method::Recovery, None)
+    );
+    assert_eq!(alice.answer("7kq2-m4tx-9bnc-2xwd"), refused(Reason::Used));
+    assert_eq!(
+        alice.answer("zzzz-zzzz-zzzz-zzzz"),
+        refused(Reason::Mismatch)
+    );
+    assert_eq!(
+        alice.answer("oooo-iiLL-2222-3333"),
+        accepted(Method::Recovery, None)
+    );
+}
+
+#[test]
+fn a_used_code_is_no_failure() {
+    let mut alice = User::enrolled();
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+    for _ in 0..200 {
+        assert_eq!(alice.answer(&code), refused(Reason::Used));
+    }
+    assert_eq!(alice.record.state.throttle.failures, 0);
+}
+
+#[test]
+fn three_failures_hold_an_origin_and_a_held_answer_is_neither_compared_nor_written() {
+    let mut alice = User::enrolled();
+    let wrong = alice.wrong();
+    for _ in 0..3 {
+        assert_eq!(
+            alice.answer_from(elsewhere(1), &wrong),
+            refused(Reason::Mismatch)
+        );
+    }
+    let code = alice.phone(0);
+    let before = alice.record.state.clone();
+    assert_eq!(
+        alice.answer_from(elsewhere(1), &code),
+        refused(Reason::Throttled)
+    );
+    assert_eq!(alice.record.state, before);
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+    alice.later(30);
+    let code = alice.phone(1);
+    assert_eq!(
+        alice.answer_from(elsewhere(1), &code),
+        accepted(Method::Totp, Some(1))
+    );
+}
+
+#[test]
+fn stored_and_recovery_codes_stay_usable_while_the_app_is_held_and_end_the_lock() {
+    let mut alice = User::enrolled();
+    alice.give_recovery(&["7kq2-m4tx-9bnc-2xwd"]);
+    alice.issue("48210937", 600);
+    alice.record.state.throttle.failures = 100;
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), refused(Reason::Locked));
+    assert_eq!(
+        alice.answer("7kq2-m4tx-9bnc-2xwd"),
+        accepted(Method::Recovery, None)
+    );
+    alice.record.state.throttle.failures = 100;
+    assert_eq!(alice.answer("48210937"), accepted(Method::Issued, None));
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+}
+
+#[test]
+fn disabled_refuses_every_code_and_spends_none() {
+    let mut alice = User::enrolled();
+    alice.give_recovery(&["7kq2-m4tx-9bnc-2xwd"]);
+    alice.issue("48210937", 600);
+    alice.record.state.disabled = true;
+    let code = alice.phone(0);
+    for typed in [&code, "7kq2-m4tx-9bnc-2xwd", "48210937"] {
+        assert_eq!(alice.answer(typed), refused(Reason::Disabled));
+    }
+    alice.record.state.disabled = false;
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+}
+
+#[test]
+fn who_has_nothing_is_not_enrolled_and_leaves_no_trace() {
+    let mut nobody = User::unknown();
+    assert_eq!(nobody.answer("123456"), refused(Reason::NotEnrolled));
+    assert_eq!(
+        nobody.answer("7kq2-m4tx-9bnc-2xwd"),
+        refused(Reason::NotEnrolled)
+    );
+    assert_eq!(nobody.record.state, otp::state::State::default());
+}
+
+#[test]
+fn a_secret_its_state_does_not_know_is_no_open_replay() {
+    let mut alice = User::enrolled();
+    alice.record.state.authenticators.clear();
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), refused(Reason::Used));
+}
+
+#[test]
+fn digits_that_are_right_in_two_places_are_spent_in_both() {
+    let mut alice = User::enrolled();
+    let code = alice.phone(0);
+    alice.issue(&code, 600);
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+    assert_eq!(alice.answer(&code), refused(Reason::Used));
+}
