@@ -7,7 +7,7 @@ use nix::unistd;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::Policy;
-use otp::store::{self, FileStore, PolicyError, Store};
+use otp::store::{self, FileStore, Store};
 use otp::time::UnixTime;
 use otp::user::{Account, UserName};
 use otp::verify::{self, Attempt, Reason, Verdict};
@@ -19,10 +19,9 @@ pub(crate) struct ThisMachine;
 
 impl Machine for ThisMachine {
     fn policy(&self, config: Option<&Path>) -> Result<Policy, Failure> {
-        match store::load_policy(config) {
-            Ok(parsed) => Ok(parsed.policy),
-            Err(error) => Err(Failure::Unavailable(in_words(&error))),
-        }
+        store::load_policy(config)
+            .map(|parsed| parsed.policy)
+            .map_err(|error| Failure::Unavailable(error.to_string()))
     }
 
     fn account(&self, typed: &[u8]) -> Result<Option<Account>, Failure> {
@@ -95,16 +94,6 @@ fn open(policy: &Policy) -> Result<FileStore, Failure> {
 )]
 fn unavailable(error: store::Error) -> Failure {
     Failure::Unavailable(error.to_string())
-}
-
-fn in_words(error: &PolicyError) -> String {
-    match error {
-        PolicyError::Store(error) => error.to_string(),
-        PolicyError::Faults(path, faults) => {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            format!("{}: {}", path.display(), faults.join("; "))
-        }
-    }
 }
 
 #[allow(
