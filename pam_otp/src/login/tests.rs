@@ -1,0 +1,440 @@
+//! Logins with a scripted host on a scripted machine. What libpam makes of them is tested from outside.
+
+use super::*;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use otp::user::UserName;
+use otp::verify::{Acceptance, Method};
+
+/// A host that answers from a script. `said` holds what it was asked and told, in order.
+#[derive(Default)]
+struct Script {
+    name: Vec<u8>,
+    answers: VecDeque<Option<&'static str>>,
+    password: Option<String>,
+    service: &'static str,
+    remote: Option<&'static str>,
+    said: Vec<String>,
+}
+
+impl Script {
+    fn answering(answers: &[&'static str]) -> Self {
+        Self {
+            name: b"alice".to_vec(),
+            answers: answers.iter().map(|answer| Some(*answer)).collect(),
+            service: "sshd",
+            ..Self::default()
+        }
+    }
+
+    fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+}
+
+impl Host for Script {
+    fn user(&mut self) -> Result<Vec<u8>, Failure> {
+        Ok(self.name.clone())
+    }
+    fn ask(&mut self, prompt: &str, echo: bool) -> Result<Option<SecretText>, Failure> {
+        let echo = if echo { " (shown)" } else { "" };
+        self.said.push(format!("asked {prompt:?}{echo}"));
+        let answer = self.answers.pop_front().ok_or(Failure::NoConversation)?;
+        Ok(answer.map(|text| Zeroizing::new(text.as_bytes().to_vec())))
+    }
+    fn password(&self) -> Result<Option<SecretText>, Failure> {
+        let password = self.password.as_ref();
+        Ok(password.map(|text| Zeroizing::new(text.as_bytes().to_vec())))
+    }
+    fn hand_on(&mut self, password: &[u8]) -> Result<(), Failure> {
+        let password = String::from_utf8(password.to_vec()).unwrap();
+        self.said.push(format!("handed on {password:?}"));
+        self.password = Some(password);
+        Ok(())
+    }
+    fn delay_failure(&mut self) {
+        self.said.push("late".to_owned());
+    }
+    fn service(&self) -> String {
+        self.service.to_owned()
+    }
+    fn remote_address(&self) -> Option<IpAddr> {
+        self.remote.map(|address| address.parse().unwrap())
+    }
+    fn note(&self, _: &str) {}
+}
+
+/// A machine that knows alice, whose code is 123456. `done` holds what it was asked for.
+struct Site {
+    knows_alice: bool,
+    enrolled: bool,
+    broken: Option<&'static str>,
+    done: RefCell<Vec<String>>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            knows_alice: true,
+            enrolled: true,
+            broken: None,
+            done: RefCell::default(),
+        }
+    }
+}
+
+impl Site {
+    fn does(&self, what: &'static str) -> Result<(), Failure> {
+        self.done.borrow_mut().push(what.to_owned());
+        match self.broken {
+            Some(part) if part == what => Err(Failure::Unavailable(part.to_owned())),
+            _ => Ok(()),
+        }
+    }
+    fn done(&self) -> Vec<String> {
+        self.done.borrow().clone()
+    }
+}
+
+impl Machine for Site {
+    fn policy(&self, _: Option<&Path>) -> Result<Policy, Failure> {
+        self.does("policy").map(|()| Policy::default())
+    }
+    fn account(&self, typed: &[u8]) -> Result<Option<Account>, Failure> {
+        self.does("account")?;
+        let known = typed == b"alice" && self.knows_alice;
+        Ok(known.then(|| Account {
+            name: UserName::parse("alice").unwrap(),
+            uid: Some(1000),
+        }))
+    }
+    fn can_answer(&self, _: &Account, _: &Policy) -> Result<bool, Failure> {
+        self.does("can_answer").map(|()| self.enrolled)
+    }
+    fn judge(
+        &self,
+        account: Option<&Account>,
+        passcode: &Passcode,
+        origin: Origin,
+        _: &Policy,
+    ) -> Result<Verdict, Failure> {
+        self.does("judge")?;
+        let code = match passcode {
+            Passcode::Digits(digits) => digits.expose().to_owned(),
+            Passcode::Recovery(_) => "recovery".to_owned(),
+        };
+        self.done.borrow_mut().push(format!("{code} from {origin}"));
+        Ok(match account {
+            None => Verdict::Refused(Reason::NotEnrolled),
+            Some(_) if !self.enrolled => Verdict::Refused(Reason::NotEnrolled),
+            Some(_) if code == "123456" || code == "recovery" => ACCEPTED,
+            Some(_) => Verdict::Refused(Reason::Mismatch),
+        })
+    }
+    fn real_uid(&self) -> u32 {
+        1000
+    }
+}
+
+const ACCEPTED: Verdict = Verdict::Accepted(Acceptance {
+    method: Method::Totp,
+    offset: Some(0),
+});
+
+fn plain() -> Options {
+    Options::default()
+}
+
+fn forwarding() -> Options {
+    Options {
+        forward_pass: true,
+        nodelay: true,
+        ..plain()
+    }
+}
+
+fn trying(first_pass: FirstPass) -> Options {
+    Options {
+        first_pass,
+        nodelay: true,
+        ..plain()
+    }
+}
+
+/// The outcome in one word or two.
+fn outcome(options: &Options, host: &mut Script, site: &Site) -> String {
+    match login(options, host, site) {
+        Outcome::Judged(Verdict::Accepted(_)) => "accepted".to_owned(),
+        Outcome::Judged(Verdict::Refused(reason)) => reason.name().to_owned(),
+        Outcome::Exempt => "exempt".to_owned(),
+        Outcome::Failed(Failure::Unavailable(part)) => format!("no {part}"),
+        Outcome::Failed(Failure::NoConversation) => "no conversation".to_owned(),
+        Outcome::Failed(Failure::Fault(_) | Failure::Panic) => "fault".to_owned(),
+    }
+}
+
+#[test]
+fn she_is_asked_before_anything_is_read() {
+    for broken in ["policy", "account", "judge"] {
+        let site = Site {
+            broken: Some(broken),
+            ..Site::default()
+        };
+        let mut host = Script::answering(&["123456"]);
+        assert_eq!(outcome(&plain(), &mut host, &site), format!("no {broken}"));
+        assert_eq!(host.said, ["late", "asked \"One-time code: \""]);
+    }
+}
+
+#[test]
+fn the_right_code_is_accepted_and_judged_where_it_came_from() {
+    let from = |service, remote| {
+        let (site, mut host) = (Site::default(), Script::answering(&["123 456"]));
+        host.service = service;
+        host.remote = remote;
+        assert_eq!(outcome(&plain(), &mut host, &site), "accepted");
+        site.done().pop().unwrap()
+    };
+    assert_eq!(
+        from("sshd", Some("198.51.100.7")),
+        "123456 from 198.51.100.7"
+    );
+    assert_eq!(from("sshd", None), "123456 from local:1000");
+    assert_eq!(from("sudo", Some("198.51.100.7")), "123456 from local:1000");
+}
+
+#[test]
+fn a_stranger_is_asked_and_judged_like_anybody() {
+    for name in [&b"bob"[..], b"", b"\xff\xfe", b"../alice"] {
+        let (site, mut host) = (Site::default(), Script::answering(&["123456"]));
+        host.name = name.to_vec();
+        assert_eq!(outcome(&plain(), &mut host, &site), "not-enrolled");
+        assert_eq!(host.said, ["late", "asked \"One-time code: \""]);
+        assert_eq!(site.done()[..3], ["policy", "account", "judge"]);
+    }
+}
+
+#[test]
+fn what_is_no_passcode_is_refused_without_a_look_at_anything() {
+    let incorrect = "\u{8}\n\r\u{7f}INCORRECT";
+    for typed in [
+        "",
+        "12345",
+        "12345678901",
+        "correct horse",
+        incorrect,
+        "１２３４５６",
+    ] {
+        let (site, mut host) = (Site::default(), Script::answering(&[typed]));
+        assert_eq!(
+            outcome(&plain(), &mut host, &site),
+            "malformed",
+            "{typed:?}"
+        );
+        assert!(site.done().is_empty());
+        assert_eq!(host.said.len(), 2, "the same delay, the same prompt");
+    }
+    let (site, mut host) = (Site::default(), Script::answering(&[]));
+    host.answers.push_back(None);
+    assert_eq!(outcome(&plain(), &mut host, &site), "malformed");
+}
+
+#[test]
+fn a_broken_conversation_is_its_own_failure() {
+    let (site, mut host) = (Site::default(), Script::answering(&[]));
+    assert_eq!(outcome(&plain(), &mut host, &site), "no conversation");
+}
+
+#[test]
+fn nullok_lets_by_only_those_a_sound_machine_knows_and_a_sound_store_does_not() {
+    let nullok = Options {
+        nullok: true,
+        nodelay: true,
+        ..plain()
+    };
+    let run = |site: Site| {
+        let mut host = Script::answering(&["123456"]);
+        (outcome(&nullok, &mut host, &site), host.said.len())
+    };
+    let site = |knows_alice, enrolled, broken| Site {
+        knows_alice,
+        enrolled,
+        broken,
+        ..Site::default()
+    };
+    assert_eq!(run(site(true, false, None)), ("exempt".to_owned(), 0));
+    assert_eq!(run(site(true, true, None)), ("accepted".to_owned(), 1));
+    assert_eq!(
+        run(site(false, false, None)),
+        ("not-enrolled".to_owned(), 1)
+    );
+    for broken in ["policy", "account", "can_answer"] {
+        let denied = (format!("no {broken}"), 0);
+        assert_eq!(run(site(true, false, Some(broken))), denied);
+    }
+}
+
+#[test]
+fn the_code_is_the_tail_of_the_password_typed_before() {
+    for (first_pass, password, expected, asked) in [
+        (FirstPass::Use, "hunter2 123456", "accepted", 0),
+        (FirstPass::Use, "123456", "accepted", 0),
+        (FirstPass::Use, "hunter2999999", "mismatch", 0),
+        (FirstPass::Use, "hunter2", "malformed", 0),
+        (FirstPass::Use, "", "malformed", 0),
+        (FirstPass::Use, "hunter 12 456", "malformed", 0),
+        (FirstPass::Try, "hunter2123456", "accepted", 0),
+        // One cut is one attempt: no second chance at the prompt.
+        (FirstPass::Try, "hunter2999999", "mismatch", 0),
+        (FirstPass::Try, "hunter", "accepted", 1),
+    ] {
+        let (site, host) = (Site::default(), Script::answering(&["123456"]));
+        let mut host = host.with_password(password);
+        let outcome = outcome(&trying(first_pass), &mut host, &site);
+        assert_eq!(
+            (outcome.as_str(), host.said.len()),
+            (expected, asked),
+            "{password}"
+        );
+        assert_eq!(
+            host.password.as_deref(),
+            Some(password),
+            "it is nobody's to change"
+        );
+    }
+}
+
+#[test]
+fn with_no_password_typed_before_try_asks_and_use_refuses() {
+    let (site, mut host) = (Site::default(), Script::answering(&["123456"]));
+    assert_eq!(
+        outcome(&trying(FirstPass::Try), &mut host, &site),
+        "accepted"
+    );
+    let mut host = Script::answering(&["123456"]);
+    assert_eq!(
+        outcome(&trying(FirstPass::Use), &mut host, &site),
+        "malformed"
+    );
+    assert!(host.said.is_empty());
+}
+
+#[test]
+fn forward_pass_alone_asks_once_for_both_and_hands_on_the_password() {
+    let run = |typed: &'static str| {
+        let (site, mut host) = (Site::default(), Script::answering(&[typed]));
+        let outcome = outcome(&forwarding(), &mut host, &site);
+        assert_eq!(host.said[0], "asked \"Password & one-time code: \"");
+        (outcome, host.said.get(1).cloned().unwrap_or_default())
+    };
+    let told = |outcome: &str, said: &str| (outcome.to_owned(), said.to_owned());
+    assert_eq!(
+        run("hunter2123456"),
+        told("accepted", "handed on \"hunter2\"")
+    );
+    assert_eq!(
+        run("hunter2999999"),
+        told("mismatch", "handed on \"hunter2\"")
+    );
+    assert_eq!(run("123456"), told("accepted", "handed on \"\""));
+    assert_eq!(run("hunter"), told("malformed", "handed on \"hunter\""));
+}
+
+#[test]
+fn forward_pass_cuts_the_password_typed_before() {
+    let options = Options {
+        first_pass: FirstPass::Use,
+        ..forwarding()
+    };
+    let (site, host) = (Site::default(), Script::answering(&[]));
+    let mut host = host.with_password("hunter2123456");
+    assert_eq!(outcome(&options, &mut host, &site), "accepted");
+    assert_eq!(host.password.as_deref(), Some("hunter2"));
+}
+
+#[test]
+fn a_password_that_is_there_already_is_not_asked_for_again() {
+    let options = Options {
+        first_pass: FirstPass::Try,
+        ..forwarding()
+    };
+    let (site, host) = (Site::default(), Script::answering(&["123456"]));
+    let mut host = host.with_password("hunter");
+    assert_eq!(outcome(&options, &mut host, &site), "accepted");
+    assert_eq!(host.said, ["asked \"One-time code: \""]);
+    assert_eq!(host.password.as_deref(), Some("hunter"));
+}
+
+#[test]
+fn an_unenrolled_user_under_nullok_hands_on_the_whole() {
+    let site = Site {
+        enrolled: false,
+        ..Site::default()
+    };
+    let nullok = |first_pass| Options {
+        nullok: true,
+        first_pass,
+        ..forwarding()
+    };
+    let mut host = Script::answering(&["hunter2123456"]);
+    assert_eq!(
+        outcome(&nullok(FirstPass::Prompt), &mut host, &site),
+        "exempt"
+    );
+    assert_eq!(
+        host.said,
+        ["asked \"Password: \"", "handed on \"hunter2123456\""]
+    );
+    let mut host = Script::answering(&[]).with_password("hunter2123456");
+    assert_eq!(outcome(&nullok(FirstPass::Try), &mut host, &site), "exempt");
+    assert!(host.said.is_empty());
+    let mut host = Script::answering(&["hunter2"]);
+    assert_eq!(outcome(&nullok(FirstPass::Use), &mut host, &site), "exempt");
+    assert!(host.said.is_empty());
+}
+
+#[test]
+fn the_tail_is_as_long_as_the_line_says() {
+    let options = Options {
+        tail: 8,
+        ..trying(FirstPass::Use)
+    };
+    let (site, host) = (Site::default(), Script::answering(&[]));
+    let mut host = host.with_password("hunter12345678");
+    assert_eq!(outcome(&options, &mut host, &site), "mismatch");
+    assert!(site.done().pop().unwrap().starts_with("12345678 "));
+}
+
+#[test]
+fn a_recovery_code_is_taken_at_the_prompt_alone() {
+    let code = "7kq2-m4tx-9bnc-2xwd";
+    let (site, mut host) = (Site::default(), Script::answering(&[code]));
+    assert_eq!(outcome(&plain(), &mut host, &site), "accepted");
+    let mut host = Script::answering(&[]).with_password(code);
+    let options = Options {
+        tail: 10,
+        ..trying(FirstPass::Use)
+    };
+    assert_eq!(outcome(&options, &mut host, &site), "malformed");
+}
+
+#[test]
+fn the_prompt_is_the_administrators_and_a_password_is_never_shown() {
+    let options = Options {
+        prompt: Some("Code? ".to_owned()),
+        echo: true,
+        ..trying(FirstPass::Prompt)
+    };
+    let (site, mut host) = (Site::default(), Script::answering(&["123456"]));
+    assert_eq!(outcome(&options, &mut host, &site), "accepted");
+    assert_eq!(host.said, ["asked \"Code? \" (shown)"]);
+    let both = Options {
+        forward_pass: true,
+        ..options
+    };
+    let mut host = Script::answering(&["hunter2123456"]);
+    assert_eq!(outcome(&both, &mut host, &site), "accepted");
+    assert_eq!(host.said[0], "asked \"Code? \"");
+}
