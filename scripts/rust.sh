@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Finds a Rust toolchain that is new enough, or installs one with apt. Sourced after lib.sh.
+# shellcheck disable=SC2154  # root is lib.sh's
 
 # The workspace says which version it needs.
 rust_needed() { sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$root/Cargo.toml"; }

@@ -9,6 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # The mirror this machine's apt already uses; debootstrap's own default where that is not told.
 mirror() {
+    # shellcheck disable=SC2016  # apt's own names, not the shell's
     apt-get indextargets --format '$(REPO_URI)' "Codename: $1" 'Created-By: Packages' 2>/dev/null |
         grep -E '^https?:' | grep -v security | head -n 1 || true
 }

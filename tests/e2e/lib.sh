@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the cases share. Sourced by run, inside the container.
 # Each case gets a user of its own in $user, whose password is $password, and a PAM service $service.
-# shellcheck disable=SC2034  # the cases use the names
+# shellcheck disable=SC2034,SC2154  # the cases use these names, and run sets user, service and said
 
 e2e=/e2e
 log=/var/log/e2e.log
@@ -10,7 +10,7 @@ password='correct horse'
 password_hash=$(perl -e 'print crypt($ARGV[0], q($6$e2e$))' "$password")
 
 fail() {
-    echo "expected: $*"
+    echo "expected: $*" >&9
     exit 1
 }
 
@@ -73,6 +73,8 @@ refused_as() {
     ! login "$@" || fail "refused, was accepted: $(cat "$said")"
     grep -qF -- "$text" "$said" || fail "'$text', was: $(cat "$said")"
 }
+# guess N: that many wrong codes.
+guess() { for _ in $(seq "$1"); do refused "$(wrong_code)"; done; }
 denied='Permission denied'
 unavailable='Authentication service cannot retrieve authentication info'
 
@@ -81,12 +83,30 @@ refuses() { ! "$@" || fail "to fail: $*"; }
 
 # --- what the log says
 
+# Waits until everything said so far is in the log: a mark of our own comes after it.
+settle() {
+    local mark=$BASHPID-$RANDOM-$RANDOM
+    perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => "/dev/log")->send($ARGV[0])' "<87>mark $mark"
+    until grep -aq -- "$mark" "$log"; do sleep 0.02; done
+}
+
+# What the module said through this case's service.
+messages() {
+    settle
+    grep -aF "pam_otp($service:auth)" "$log" || true
+}
+
 # The one line of this user's login through this service, after "pam_otp(SERVICE:auth): ".
-log_lines() { grep -aoP "pam_otp\\(${1:-$service}:auth\\): \\K.*user=\"$user\".*" "$log" || true; }
+# shellcheck disable=SC2120  # a service other than the case's own
+log_lines() {
+    settle
+    grep -aoP "pam_otp\\(${1:-$service}:auth\\): \\K.*user=\"$user\".*" "$log" || true
+}
 
 # logged TEXT: the last such line is exactly this.
 logged() {
     local line
+    # shellcheck disable=SC2119
     line=$(log_lines | tail -n 1)
     [ "$line" = "$1" ] || fail "log line: $1"$'\n'"was: $line"
 }
