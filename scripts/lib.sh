@@ -53,12 +53,16 @@ need() {
     }
 }
 
-# Quiet unless it fails.
 apt_install() {
+    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "$@"
+}
+
+# quietly COMMAND...: says nothing unless it fails; then the end of what it said.
+quietly() {
     local log code=0
     log=$(mktemp)
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "$@" >"$log" 2>&1 || code=$?
-    [ "$code" = 0 ] || tail -n 5 "$log" >&2
+    "$@" >"$log" 2>&1 || code=$?
+    [ "$code" = 0 ] || tail -n 20 "$log" >&2
     rm -f "$log"
     return "$code"
 }

@@ -20,18 +20,15 @@ build() {
     tree=$(mktemp -d /var/tmp/pam-otp-base.XXXXXX)
     # shellcheck disable=SC2064  # the name is known now, and the trap runs outside the function
     trap "as_root rm -rf --one-file-system '$tree'" EXIT
-    as_root debootstrap --variant=minbase --include="$(paste -sd, "$here/packages")" \
-        "$suite" "$tree/root" "$(mirror "$suite")" >"$tree/log" 2>&1 || {
-        tail -n 20 "$tree/log" >&2
-        return 1
-    }
+    quietly as_root debootstrap --variant=minbase --include="$(paste -sd, "$here/packages")" \
+        "$suite" "$tree/root" "$(mirror "$suite")"
     as_root rm -rf "$tree/root/var/cache/apt/archives" "$tree/root/var/lib/apt/lists"
     as_root mkdir -p "$tree/root/var/cache/apt/archives/partial" "$tree/root/var/lib/apt/lists/partial"
-    as_root tar -C "$tree/root" -c . | engine import - "$name" >/dev/null
+    as_root tar -C "$tree/root" -c . | quietly engine import - "$name"
 }
 
 suite=$(host_suite)
-name=localhost/pam-otp-base:$suite-$(sha256sum "$here/packages" "$here/base.sh" | sha256sum | cut -c1-12)
+name=localhost/pam-otp-base:$suite-$(sha256sum "$here/packages" | cut -c1-12)
 if ! engine image inspect "$name" >/dev/null 2>&1; then
     need debootstrap
     say "base image: debootstrap of $suite (no image registry used)"

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 image=$(make_image)
 trap 'engine rmi -f "$image" >/dev/null 2>&1 || true' EXIT
 
-options=(--rm --init --hostname demo -e "SHELL_AFTER=${SHELL_AFTER:-}" -e "NO_COLOR=${NO_COLOR:-}" -e "TERM=${TERM:-dumb}")
+options=(--rm --hostname demo -e "SHELL_AFTER=${SHELL_AFTER:-}" -e "NO_COLOR=${NO_COLOR:-}" -e "TERM=${TERM:-dumb}")
 if [ -t 0 ] && [ -t 1 ]; then
     options+=(-it)
 elif [ -n "${SHELL_AFTER:-}" ]; then

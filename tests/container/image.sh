@@ -23,10 +23,8 @@ make_image() {
     cp "$root/tests/container/packages" "$root/tests/container/Containerfile" "$context/"
     cp "$root"/dist/libpam-otp_*.deb "$context/libpam-otp.deb"
     say "image: the package on $base"
-    engine build -q "${build_options[@]}" --build-arg "BASE=$base" -t "$name" -f "$context/Containerfile" "$context" >/dev/null || {
-        rm -rf "$context"
-        return 1
-    }
+    quietly engine build "${build_options[@]}" --build-arg "BASE=$base" -t "$name" \
+        -f "$context/Containerfile" "$context" || die "the image was not built"
     rm -rf "$context"
     echo "$name"
 }
