@@ -1,2 +1,27 @@
-//! The core.
+//! One-time codes: what a code is and when it is accepted.
+//!
+//! Two kinds of codes answer one prompt. A TOTP is math: a shared [`secret`] and the [`time`] give the same
+//! digits on both sides ([`hotp`], [`totp`]). A stored code is memory: drawn, kept as a keyed hash ([`keyed`],
+//! [`issued`]), compared, expired. [`verify`] is the only place that accepts either. It is pure: what is known of a user
+//! ([`enrollment`], [`state`]), what was typed ([`passcode`]), where it came from ([`origin`]) and the clock go in; a
+//! verdict comes out, and what must be kept. A [`store`] makes that durable before anyone is told.
+//!
+//! Nothing here reads a clock, draws a random number or prints by itself: side effects are arguments.
 #![forbid(unsafe_code)]
+
+pub mod enrollment;
+pub mod hotp;
+pub mod issued;
+pub mod keyed;
+pub mod origin;
+pub mod passcode;
+pub mod policy;
+pub mod secret;
+pub mod state;
+pub mod store;
+pub mod throttle;
+pub mod time;
+pub mod totp;
+pub mod uri;
+pub mod user;
+pub mod verify;

@@ -1,0 +1,105 @@
+//! What is known of a user and rarely changes: her authenticators and recovery codes.
+//! Their file is written by enrolment and read by every login; FILEFORMAT.md has its format.
+
+use rand::CryptoRng;
+
+use crate::hotp::{Algorithm, CodeLength};
+use crate::keyed::Digest;
+use crate::secret::Secret;
+use crate::time::{Period, UnixTime};
+
+/// The most authenticators a user can have; one more fits the state record while one is replaced.
+pub const MAX_AUTHENTICATORS: usize = 3;
+/// The most recovery codes a list can have: one bit each in the state record.
+pub const MAX_RECOVERY_CODES: usize = 64;
+
+/// Ties a secret, or a list of recovery codes, to what the state record says of it: 64 random bits,
+/// drawn anew with each secret and each list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// Draws one.
+    pub fn draw(rng: &mut impl CryptoRng) -> Self {
+        Self(rng.next_u64())
+    }
+
+    /// From a record.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// For a record.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// For the keyed hash.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+}
+
+/// Everything enrolled for one user.
+#[derive(Clone, Default)]
+pub struct Enrollment {
+    /// Her authenticators, at most [`MAX_AUTHENTICATORS`].
+    pub authenticators: Vec<Authenticator>,
+    /// Her recovery codes, if she has any.
+    pub recovery: Option<RecoveryList>,
+}
+
+/// One authenticator: an app or a device that shares a secret with us. No `Debug`.
+#[derive(Clone)]
+pub struct Authenticator {
+    /// What its owner calls it.
+    pub name: String,
+    /// Which entry of the state record is its own.
+    pub generation: Generation,
+    /// What moves its codes on.
+    pub kind: Kind,
+    /// The shared secret.
+    pub secret: Secret,
+    /// The hash its codes come from.
+    pub algorithm: Algorithm,
+    /// How many digits it shows.
+    pub length: CodeLength,
+    /// Who the code is for, as the app shows it.
+    pub issuer: String,
+    /// Whose account it is, as the app shows it.
+    pub label: String,
+    /// When it was enrolled.
+    pub enrolled_at: UnixTime,
+}
+
+/// What moves an authenticator's codes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Time: RFC 6238.
+    Totp {
+        /// How long a time step lasts.
+        period: Period,
+    },
+}
+
+impl Kind {
+    /// The lower-case name used in files and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Totp { .. } => "totp",
+        }
+    }
+}
+
+/// A list of recovery codes, each good once. Only their digests are kept.
+#[derive(Clone)]
+pub struct RecoveryList {
+    /// Which entry of the state record is its own.
+    pub generation: Generation,
+    /// One keyed digest a code, at most [`MAX_RECOVERY_CODES`].
+    pub digests: Vec<Digest>,
+}

@@ -1,0 +1,136 @@
+//! Stored codes: drawn, kept as a keyed hash, compared, counted, expired. FILEFORMAT.md has the record.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand::CryptoRng;
+
+use crate::keyed::Digest;
+use crate::origin::Origin;
+use crate::time::UnixTime;
+
+/// The most live codes a user can have, so that checking them is bounded.
+pub const MAX_LIVE: usize = 20;
+/// Wrong answers that end a code, from everywhere together.
+pub const MAX_ATTEMPTS: u32 = 50;
+/// Wrong answers from one origin after which that origin is no longer heard about a code.
+pub const MAX_ATTEMPTS_PER_ORIGIN: u32 = 5;
+/// The longest reason kept with a code, in bytes.
+pub const MAX_REASON: usize = 200;
+/// The longest a stored code can live, whatever a policy says.
+pub const LONGEST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Names a stored code among its user's: 32 bits, shown as 8 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodeId(u32);
+
+impl CodeId {
+    /// Draws one.
+    pub fn draw(rng: &mut impl CryptoRng) -> Self {
+        Self(rng.next_u32())
+    }
+
+    /// The id that these 8 lower-case hexadecimal digits name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(u32::from_str_radix(text, 16).ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+
+    /// For the keyed hash and the record.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 4] {
+        self.0.to_le_bytes()
+    }
+
+    /// From a record.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(bytes))
+    }
+}
+
+impl fmt::Display for CodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// What has become of a stored code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing yet: good until it expires.
+    Live,
+    /// Accepted once, never again.
+    Used,
+    /// Once seen expired, spent, whatever the clock says later.
+    Expired,
+}
+
+/// One stored code, without the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCode {
+    /// Its name.
+    pub id: CodeId,
+    /// How many digits it has, 6 to 10: answers of another length do not count against it.
+    pub length: u8,
+    /// What is kept of it.
+    pub digest: Digest,
+    /// When it was issued. One issued in the future is refused.
+    pub issued_at: UnixTime,
+    /// The first second at which it is no longer good.
+    pub expires_at: UnixTime,
+    /// What has become of it.
+    pub fate: Fate,
+    /// How often it was sent to a contact.
+    pub sends: u32,
+    /// Why it was issued, at most [`MAX_REASON`] bytes without control characters.
+    pub reason: String,
+    /// Wrong answers by origin; their sum is at most [`MAX_ATTEMPTS`].
+    pub attempts: Vec<(Origin, u32)>,
+}
+
+impl StoredCode {
+    /// Wrong answers counted against it so far.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+            .iter()
+            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Whether it could be accepted at `now`: not used, not expired, not from the future, not guessed at too often.
+    #[must_use]
+    pub fn is_live(&self, now: UnixTime) -> bool {
+        self.fate == Fate::Live
+            && self.issued_at <= now
+            && now < self.latest_expiry()
+            && self.attempts() < MAX_ATTEMPTS
+    }
+
+    /// Whether an answer from `origin` is still heard about it.
+    #[must_use]
+    pub fn hears(&self, origin: &Origin) -> bool {
+        let from_there = self.attempts.iter().find(|(known, _)| known == origin);
+        from_there.is_none_or(|(_, count)| *count < MAX_ATTEMPTS_PER_ORIGIN)
+    }
+
+    /// Counts a wrong answer from `origin`.
+    pub fn count_attempt(&mut self, origin: Origin) {
+        match self.attempts.iter_mut().find(|(known, _)| *known == origin) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.attempts.push((origin, 1)),
+        }
+    }
+
+    /// Its expiry, never further from its issue than any code may live: records are read, not believed.
+    fn latest_expiry(&self) -> UnixTime {
+        self.expires_at.min(self.issued_at.plus(LONGEST_TTL))
+    }
+
+    /// Whether its time is over at `now`.
+    #[must_use]
+    pub fn is_past(&self, now: UnixTime) -> bool {
+        self.fate == Fate::Expired || now >= self.latest_expiry()
+    }
+}

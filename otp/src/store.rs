@@ -1,0 +1,260 @@
+//! Where records are kept. `verify` decides, a store makes it last: success is told only after what
+//! forbids the code's reuse is on stable storage.
+
+mod codec;
+mod dir;
+mod file;
+mod memory;
+mod policy_file;
+mod secrets;
+mod slots;
+
+pub use file::FileStore;
+pub use memory::MemoryStore;
+pub use policy_file::{PolicyError, load_policy};
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::enrollment::{Authenticator, Generation, RecoveryList};
+use crate::issued::{CodeId, StoredCode};
+use crate::keyed::DigestKey;
+use crate::state::State;
+use crate::time::{TimeStep, UnixTime};
+use crate::user::{Account, UserName};
+use crate::verify::{Changes, Record};
+
+/// How long a user's lock is waited for.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A place where records are kept.
+pub trait Store {
+    /// What is kept of a user, as of now. For showing; to decide anything use [`update`](Self::update).
+    fn read(&self, account: &Account) -> Result<Record, Error>;
+
+    /// Reads the record, asks `transition` what becomes of it, and returns its answer once the changes are durable.
+    /// A store may run `transition` more than once; it reads its clock inside, after the lock is held.
+    /// Of a user of whom nothing is kept, nothing is written.
+    fn update<T>(
+        &self,
+        account: &Account,
+        transition: impl FnMut(&Record) -> (T, Changes),
+    ) -> Result<T, Error>;
+
+    /// Enrols a user. The old secret works until the new one is durable, and afterwards no longer.
+    fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error>;
+
+    /// Replaces the recovery codes of an enrolled user; `false` if she is not enrolled.
+    fn replace_recovery(&self, account: &Account, list: RecoveryList) -> Result<bool, Error>;
+
+    /// Keeps these codes, all or none. `live_at` tells which of the present ones still count.
+    fn issue(
+        &self,
+        account: &Account,
+        codes: Vec<StoredCode>,
+        live_at: UnixTime,
+    ) -> Result<Issue, Error>;
+
+    /// Deletes stored codes that `which` picks, damaged ones too; the ids of those that were still good at `live_at`.
+    fn revoke(
+        &self,
+        account: &Account,
+        live_at: UnixTime,
+        which: impl Fn(CodeId) -> bool,
+    ) -> Result<Vec<CodeId>, Error>;
+
+    /// Deletes everything kept of a user; `false` if there was nothing.
+    fn remove(&self, account: &Account) -> Result<bool, Error>;
+
+    /// Deletes stored codes that are spent at `now`; how many.
+    fn sweep(&self, user: &UserName, now: UnixTime) -> Result<u64, Error>;
+
+    /// Every user of whom something is kept, in no order.
+    fn users(&self) -> Result<Vec<UserName>, Error>;
+
+    /// The machine's key for stored and recovery codes, made by `draw` if this is its first use.
+    fn digest_key(&self, draw: impl FnOnce() -> DigestKey) -> Result<DigestKey, Error>;
+}
+
+/// What enrolment brings.
+pub struct NewEnrollment {
+    /// The authenticator.
+    pub authenticator: Authenticator,
+    /// Recovery codes that come with it; with `None` those she has stay.
+    pub recovery: Option<RecoveryList>,
+    /// The step of the code that proved the app has the secret: it is used (and the horizon at that moment).
+    pub confirmed: Option<(TimeStep, TimeStep)>,
+    /// Whether it may take the place of an enrolment that is there.
+    pub replace: bool,
+}
+
+/// What came of an enrolment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Enrolled {
+    /// There was none before.
+    New,
+    /// It took another's place.
+    Replaced,
+    /// There is one already, and it was not to be replaced. Nothing has changed.
+    Already,
+}
+
+/// What came of issuing codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Issue {
+    /// They are kept.
+    Kept,
+    /// There would be more than [`MAX_LIVE`](crate::issued::MAX_LIVE) live ones. Nothing has changed.
+    TooMany {
+        /// How many are live now.
+        live: usize,
+    },
+}
+
+/// What stops us from knowing. Every one is a denial at a login, and says what to do.
+#[derive(Debug)]
+pub enum Error {
+    /// The operating system said no.
+    Io {
+        /// What it was about.
+        path: PathBuf,
+        /// What was being done, as in "cannot {doing}".
+        doing: &'static str,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// Something the installation brings is not there: an unmounted or wiped store is a denial.
+    Missing {
+        /// What is not there.
+        path: PathBuf,
+    },
+    /// Somebody else than root could have written it, or it is not what it should be.
+    Insecure {
+        /// What it is about.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It cannot be understood.
+    Damaged {
+        /// What it is about.
+        path: PathBuf,
+        /// The line, where there are lines. Never its text.
+        line: Option<usize>,
+        /// What is wrong with it, without any of its content.
+        why: String,
+    },
+    /// A later version of this software wrote it.
+    Newer {
+        /// What it is about.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The last format version known here.
+        known: u32,
+    },
+    /// It was made for another uid under the same name.
+    OtherUid {
+        /// What it is about.
+        path: PathBuf,
+        /// The uid it was made for.
+        recorded: u32,
+        /// The uid the name has now.
+        actual: u32,
+    },
+    /// Somebody holds the user's lock.
+    Busy {
+        /// What is locked.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io {
+                path,
+                doing,
+                source,
+            } => write!(f, "cannot {doing} {}: {source}", path.display()),
+            Self::Missing { path } => write!(
+                f,
+                "{} is not there: is the file system mounted? A new store is made by 'otpctl enroll' or by installing libpam-otp again",
+                path.display()
+            ),
+            Self::Insecure { path, why } => write!(
+                f,
+                "{} is not safe: {why}; see 'otpctl doctor'",
+                path.display()
+            ),
+            Self::Damaged {
+                path,
+                line: Some(line),
+                why,
+            } => write!(
+                f,
+                "{} line {line}: {why}; mend it, or 'otpctl remove' the user and enrol again",
+                path.display()
+            ),
+            Self::Damaged {
+                path,
+                line: None,
+                why,
+            } => write!(f, "{}: {why}", path.display()),
+            Self::Newer { path, found, known } => write!(
+                f,
+                "{} has format {found}, and this version knows formats up to {known}: install the newer libpam-otp again",
+                path.display()
+            ),
+            Self::OtherUid {
+                path,
+                recorded,
+                actual,
+            } => write!(
+                f,
+                "{} was made for uid {recorded}, but the name has uid {actual} now: 'otpctl remove' the old record, then enrol again",
+                path.display()
+            ),
+            Self::Busy { path } => write!(
+                f,
+                "{} has been locked by another process for {} seconds: try again",
+                path.display(),
+                LOCK_PATIENCE.as_secs()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// The state after an enrolment: the new authenticator's entry beside the old ones.
+pub(crate) fn state_with(state: &State, new: &NewEnrollment) -> State {
+    let mut state = state.clone();
+    let mut entry = crate::state::AuthenticatorState::fresh(new.authenticator.generation);
+    if let Some((step, horizon)) = new.confirmed {
+        entry.used.mark(step, horizon);
+    }
+    state.authenticators.push(entry);
+    if let Some(list) = &new.recovery {
+        state.recovery.push(fresh_recovery(list.generation));
+    }
+    state
+}
+
+/// The entry of a list of recovery codes nobody has used yet.
+pub(crate) fn fresh_recovery(generation: Generation) -> crate::state::RecoveryState {
+    crate::state::RecoveryState {
+        generation,
+        used: 0,
+    }
+}

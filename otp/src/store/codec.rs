@@ -1,0 +1,378 @@
+//! The bytes of the two binary records, written and read. FILEFORMAT.md has them; all numbers are little-endian.
+//! Lengths are bounded before anything is allocated, and bytes left over are damage.
+
+use std::net::IpAddr;
+
+use crate::enrollment::Generation;
+use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_REASON, StoredCode};
+use crate::keyed::Digest;
+use crate::origin::Origin;
+use crate::state::{
+    AuthenticatorState, LastLogin, MAX_AUTHENTICATOR_STATES, MAX_INTERVALS, MAX_RECOVERY_STATES,
+    RecoveryState, State, UsedSteps,
+};
+use crate::throttle::{MAX_STRANGERS, MAX_TRUSTED, OriginRecord, Throttle};
+use crate::time::UnixTime;
+use crate::verify::Method;
+
+/// The state record of a user.
+pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    u32_to(&mut out, uid);
+    out.push(state.disabled.into());
+    throttle_to(&mut out, &state.throttle);
+    list_to(&mut out, state.last.as_slice(), |out, last| {
+        time_to(out, last.at);
+        out.push(method_code(last.method));
+        origin_to(out, last.origin);
+    });
+    list_to(&mut out, &state.authenticators, authenticator_to);
+    list_to(&mut out, &state.recovery, |out, entry| {
+        u64_to(out, entry.generation.bits());
+        u64_to(out, entry.used);
+    });
+    out
+}
+
+/// Reads what [`state_bytes`] wrote: the uid and the state.
+pub(super) fn state_from(bytes: &[u8]) -> Option<(u32, State)> {
+    let mut from = Reader(bytes);
+    let uid = from.u32()?;
+    let state = State {
+        disabled: from.bool()?,
+        throttle: throttle_from(&mut from)?,
+        last: from.list(1, last_from)?.pop(),
+        authenticators: from.list(MAX_AUTHENTICATOR_STATES, authenticator_from)?,
+        recovery: from.list(MAX_RECOVERY_STATES, |from| {
+            Some(RecoveryState {
+                generation: Generation::from_bits(from.u64()?),
+                used: from.u64()?,
+            })
+        })?,
+    };
+    from.0.is_empty().then_some((uid, state))
+}
+
+/// The record of a stored code.
+pub(super) fn stored_bytes(uid: u32, code: &StoredCode) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    u32_to(&mut out, uid);
+    out.extend(code.id.to_bytes());
+    out.push(code.length);
+    out.extend(code.digest.as_bytes());
+    time_to(&mut out, code.issued_at);
+    time_to(&mut out, code.expires_at);
+    out.push(match code.fate {
+        Fate::Live => 0,
+        Fate::Used => 1,
+        Fate::Expired => 2,
+    });
+    u32_to(&mut out, code.sends);
+    list_to(&mut out, &code.attempts, |out, (origin, count)| {
+        origin_to(out, *origin);
+        u32_to(out, *count);
+    });
+    list_to(&mut out, code.reason.as_bytes(), |out, byte| {
+        out.push(*byte);
+    });
+    out
+}
+
+/// Reads what [`stored_bytes`] wrote: the uid and the code.
+pub(super) fn stored_from(bytes: &[u8]) -> Option<(u32, StoredCode)> {
+    let mut from = Reader(bytes);
+    let uid = from.u32()?;
+    let code = StoredCode {
+        id: CodeId::from_bytes(from.array()?),
+        length: from.u8()?,
+        digest: Digest::from_bytes(from.array()?),
+        issued_at: from.time()?,
+        expires_at: from.time()?,
+        fate: match from.u8()? {
+            0 => Fate::Live,
+            1 => Fate::Used,
+            2 => Fate::Expired,
+            _ => return None,
+        },
+        sends: from.u32()?,
+        attempts: from.list(usize::try_from(MAX_ATTEMPTS).ok()?, |from| {
+            Some((origin_from(from)?, from.u32()?))
+        })?,
+        reason: String::from_utf8(from.list(MAX_REASON, Reader::u8)?).ok()?,
+    };
+    from.0.is_empty().then_some((uid, code))
+}
+
+fn throttle_to(out: &mut Vec<u8>, throttle: &Throttle) {
+    u32_to(out, throttle.failures);
+    moment_to(out, throttle.dry_at);
+    list_to(out, &throttle.origins, |out, record| {
+        origin_to(out, record.origin);
+        u32_to(out, record.failures);
+        moment_to(out, record.held_until);
+        out.push(record.trusted.into());
+    });
+}
+
+fn throttle_from(from: &mut Reader<'_>) -> Option<Throttle> {
+    Some(Throttle {
+        failures: from.u32()?,
+        dry_at: from.moment()?,
+        origins: from.list(MAX_TRUSTED + MAX_STRANGERS, |from| {
+            Some(OriginRecord {
+                origin: origin_from(from)?,
+                failures: from.u32()?,
+                held_until: from.moment()?,
+                trusted: from.bool()?,
+            })
+        })?,
+    })
+}
+
+fn last_from(from: &mut Reader<'_>) -> Option<LastLogin> {
+    Some(LastLogin {
+        at: from.time()?,
+        method: method_from(from.u8()?)?,
+        origin: origin_from(from)?,
+    })
+}
+
+fn authenticator_to(out: &mut Vec<u8>, entry: &AuthenticatorState) {
+    u64_to(out, entry.generation.bits());
+    moment_to(out, entry.last_used_at);
+    u32_to(out, entry.drift.cast_unsigned());
+    list_to(out, entry.used.floor().as_slice(), |out, floor| {
+        u64_to(out, *floor);
+    });
+    list_to(out, entry.used.runs(), |out, (first, last)| {
+        // A run of four billion steps is four thousand years; what is longer loses its far past.
+        let count = u32::try_from(last.saturating_sub(*first)).unwrap_or(u32::MAX);
+        u64_to(out, *last);
+        u32_to(out, count);
+    });
+}
+
+fn authenticator_from(from: &mut Reader<'_>) -> Option<AuthenticatorState> {
+    Some(AuthenticatorState {
+        generation: Generation::from_bits(from.u64()?),
+        last_used_at: from.moment()?,
+        drift: from.u32()?.cast_signed(),
+        used: {
+            let floor = from.list(1, Reader::u64)?.pop();
+            let runs = from.list(MAX_INTERVALS, |from| {
+                let last = from.u64()?;
+                Some((last.checked_sub(from.u32()?.into())?, last))
+            })?;
+            UsedSteps::from_parts(floor, runs)?
+        },
+    })
+}
+
+fn origin_to(out: &mut Vec<u8>, origin: Origin) {
+    let (tag, bits) = match origin {
+        Origin::Local(uid) => (0, u128::from(uid)),
+        Origin::Address(IpAddr::V4(v4)) => (4, u128::from(v4.to_bits())),
+        Origin::Address(IpAddr::V6(v6)) => (6, v6.to_bits()),
+    };
+    out.push(tag);
+    out.extend(bits.to_le_bytes());
+}
+
+fn origin_from(from: &mut Reader<'_>) -> Option<Origin> {
+    let tag = from.u8()?;
+    let bits = u128::from_le_bytes(from.array()?);
+    let small = u32::try_from(bits);
+    Some(match tag {
+        0 => Origin::Local(small.ok()?),
+        4 => Origin::Address(IpAddr::V4(small.ok()?.into())),
+        6 => Origin::Address(IpAddr::V6(bits.into())),
+        _ => return None,
+    })
+}
+
+const fn method_code(method: Method) -> u8 {
+    match method {
+        Method::Totp => 1,
+        Method::Hotp => 2,
+        Method::Issued => 3,
+        Method::Recovery => 4,
+    }
+}
+
+fn method_from(code: u8) -> Option<Method> {
+    [Method::Totp, Method::Hotp, Method::Issued, Method::Recovery]
+        .into_iter()
+        .find(|method| method_code(*method) == code)
+}
+
+fn u32_to(out: &mut Vec<u8>, value: u32) {
+    out.extend(value.to_le_bytes());
+}
+
+fn u64_to(out: &mut Vec<u8>, value: u64) {
+    out.extend(value.to_le_bytes());
+}
+
+fn time_to(out: &mut Vec<u8>, time: UnixTime) {
+    u64_to(out, time.as_secs());
+}
+
+/// A time that may be absent: nothing is spelled as zero.
+fn moment_to(out: &mut Vec<u8>, time: Option<UnixTime>) {
+    time_to(out, time.unwrap_or(UnixTime::EPOCH));
+}
+
+/// A list is its length in one byte and its items; no list here is longer than 200.
+fn list_to<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
+    let kept = items.iter().take(usize::from(u8::MAX));
+    out.push(u8::try_from(items.len()).unwrap_or(u8::MAX));
+    for each in kept {
+        item(out, each);
+    }
+}
+
+/// Bytes not read yet.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn bool(&mut self) -> Option<bool> {
+        match self.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    fn time(&mut self) -> Option<UnixTime> {
+        self.u64().map(UnixTime::from_secs)
+    }
+
+    fn moment(&mut self) -> Option<Option<UnixTime>> {
+        let time = self.time()?;
+        Some(Some(time).filter(|time| *time != UnixTime::EPOCH))
+    }
+
+    fn list<T>(
+        &mut self,
+        most: usize,
+        mut item: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let count = usize::from(self.u8()?);
+        if count > most {
+            return None;
+        }
+        (0..count).map(|_| item(self)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::slots::CAPACITY;
+    use crate::time::TimeStep;
+    use proptest::prelude::*;
+
+    fn fullest_state() -> State {
+        let origin =
+            |n: u32| Origin::of_address(std::net::Ipv6Addr::from_bits(u128::from(n) << 64).into());
+        let mut state = State {
+            disabled: true,
+            last: Some(LastLogin {
+                at: UnixTime::from_secs(1_800_000_000),
+                method: Method::Recovery,
+                origin: Origin::Local(1000),
+            }),
+            ..State::default()
+        };
+        state.throttle.failures = 99;
+        state.throttle.dry_at = Some(UnixTime::from_secs(1_800_000_777));
+        for n in 0..16 {
+            state.throttle.origins.push(OriginRecord {
+                origin: origin(n),
+                failures: n,
+                held_until: Some(UnixTime::from_secs(u64::MAX)),
+                trusted: n % 2 == 0,
+            });
+        }
+        for generation in 0..4 {
+            let mut entry = AuthenticatorState::fresh(Generation::from_bits(generation));
+            entry.drift = -3;
+            for step in 0..100 {
+                let step = TimeStep::new(60_000_000 + step * 2880);
+                entry.used.mark(step, step);
+            }
+            assert_eq!(entry.used.runs().len(), MAX_INTERVALS);
+            state.authenticators.push(entry);
+        }
+        for generation in 0..2 {
+            state.recovery.push(RecoveryState {
+                generation: Generation::from_bits(generation),
+                used: u64::MAX,
+            });
+        }
+        state
+    }
+
+    #[test]
+    fn the_fullest_state_there_is_fits_its_slot_and_reads_back() {
+        let state = fullest_state();
+        let bytes = state_bytes(1000, &state);
+        assert!(bytes.len() <= CAPACITY, "{} bytes", bytes.len());
+        assert_eq!(state_from(&bytes), Some((1000, state)));
+    }
+
+    #[test]
+    fn the_fullest_stored_code_there_is_fits_its_slot_and_reads_back() {
+        let code = StoredCode {
+            id: CodeId::from_bytes([1, 2, 3, 4]),
+            length: 8,
+            digest: Digest::from_bytes([9; 32]),
+            issued_at: UnixTime::from_secs(1),
+            expires_at: UnixTime::from_secs(601),
+            fate: Fate::Used,
+            sends: 3,
+            reason: "x".repeat(MAX_REASON),
+            attempts: (0..MAX_ATTEMPTS)
+                .map(|uid| (Origin::Local(uid), 1))
+                .collect(),
+        };
+        let bytes = stored_bytes(7, &code);
+        assert!(bytes.len() <= CAPACITY, "{} bytes", bytes.len());
+        assert_eq!(stored_from(&bytes), Some((7, code)));
+    }
+
+    #[test]
+    fn bytes_left_over_or_missing_are_damage() {
+        let bytes = state_bytes(1000, &fullest_state());
+        for length in 0..bytes.len() {
+            assert_eq!(state_from(&bytes[..length]), None, "{length}");
+        }
+        assert_eq!(state_from(&[&bytes[..], &[0]].concat()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = state_from(&bytes);
+            let _ = stored_from(&bytes);
+        }
+    }
+}

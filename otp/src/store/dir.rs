@@ -1,0 +1,379 @@
+//! Directories opened once, and everything relative to them. Nothing here follows a link or blocks on what it
+//! opens, and owner, type, mode and link count are checked on the open descriptor, never on a path.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use zeroize::Zeroizing;
+
+use super::Error;
+
+const OPEN: OFlag = OFlag::O_NOFOLLOW
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY);
+/// What starts with this is half-made: nobody reads it, and `sweep` clears it away.
+const HALF_MADE: &str = ".new-";
+/// Tells the half-made files of one process apart.
+static TURN: AtomicU32 = AtomicU32::new(0);
+
+/// Who else may touch a thing.
+#[derive(Clone, Copy)]
+pub(super) enum Privacy {
+    /// Others may read it, only root may write it: the policy, and the directories on the way.
+    RootWrites,
+    /// Nobody but root may even read it.
+    RootOnly,
+}
+
+impl Privacy {
+    const fn forbidden(self) -> u32 {
+        match self {
+            Self::RootWrites => 0o022,
+            Self::RootOnly => 0o077,
+        }
+    }
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// A directory that was found safe, and its path for error messages.
+pub(super) struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Dir {
+    /// Opens a directory by its absolute path, checking every component on the way from the root.
+    pub(super) fn open(path: &Path, privacy: Privacy) -> Result<Self, Error> {
+        Self::walk(path, privacy, false)
+    }
+
+    /// The same, making what is missing (root, 0700).
+    pub(super) fn open_or_create(path: &Path) -> Result<Self, Error> {
+        Self::walk(path, Privacy::RootOnly, true)
+    }
+
+    fn walk(path: &Path, privacy: Privacy, create: bool) -> Result<Self, Error> {
+        let root = Path::new("/");
+        let flags = OPEN | OFlag::O_DIRECTORY | OFlag::O_RDONLY;
+        let fd = nix::fcntl::open(root, flags, Mode::empty())
+            .map_err(|errno| io(root, "open", errno))?;
+        let mut dir = Self::audited(fd, root.to_path_buf(), Privacy::RootWrites)?;
+        let mut names = path
+            .components()
+            .filter_map(|component| match component {
+                Component::Normal(name) => Some(name),
+                _ => None,
+            })
+            .peekable();
+        while let Some(name) = names.next() {
+            let privacy = match names.peek() {
+                Some(_) => Privacy::RootWrites,
+                None => privacy,
+            };
+            dir = match dir.sub(name, privacy)? {
+                Some(sub) => sub,
+                None if create => dir.make_sub(name)?,
+                None => {
+                    return Err(Error::Missing {
+                        path: path.to_path_buf(),
+                    });
+                }
+            };
+        }
+        Ok(dir)
+    }
+
+    /// The directory of this name in here, if there is one.
+    pub(super) fn sub(
+        &self,
+        name: impl AsRef<OsStr>,
+        privacy: Privacy,
+    ) -> Result<Option<Self>, Error> {
+        let path = self.path_of(name.as_ref());
+        let flags = OPEN | OFlag::O_DIRECTORY | OFlag::O_RDONLY;
+        match openat(&self.fd, name.as_ref(), flags, Mode::empty()) {
+            Ok(fd) => Self::audited(fd, path, privacy).map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ELOOP | Errno::ENOTDIR) => Err(insecure(
+                &path,
+                "it is a link, or no directory; name the real directory",
+            )),
+            Err(errno) => Err(io(&path, "open", errno)),
+        }
+    }
+
+    /// The directory of this name in here, made if there is none, and lasting once this returns.
+    pub(super) fn make_sub(&self, name: impl AsRef<OsStr>) -> Result<Self, Error> {
+        let path = self.path_of(name.as_ref());
+        match mkdirat(&self.fd, name.as_ref(), Mode::S_IRWXU) {
+            Ok(()) => self.sync()?,
+            Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(io(&path, "make the directory", errno)),
+        }
+        match self.sub(name, Privacy::RootOnly)? {
+            Some(sub) => Ok(sub),
+            None => Err(Error::Missing { path }),
+        }
+    }
+
+    fn audited(fd: OwnedFd, path: PathBuf, privacy: Privacy) -> Result<Self, Error> {
+        let stat = fstat(&fd).map_err(|errno| io(&path, "look at", errno))?;
+        audit(&stat, &path, privacy)?;
+        Ok(Self { fd, path })
+    }
+
+    /// The path of a name in here, for error messages.
+    pub(super) fn path_of(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens a file in here if there is one: a regular file of root's with one name, as private as `privacy` asks.
+    pub(super) fn file(
+        &self,
+        name: &str,
+        access: Access,
+        privacy: Privacy,
+    ) -> Result<Option<File>, Error> {
+        let path = self.path_of(name);
+        let access = match access {
+            Access::Read => OFlag::O_RDONLY,
+            Access::Write => OFlag::O_RDWR,
+        };
+        let fd = match openat(&self.fd, name, OPEN | access, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ELOOP) => return Err(insecure(&path, "it is a symbolic link")),
+            Err(Errno::EISDIR | Errno::ENXIO | Errno::ENODEV) => {
+                return Err(insecure(&path, "it is not a regular file"));
+            }
+            Err(errno) => return Err(io(&path, "open", errno)),
+        };
+        let stat = fstat(&fd).map_err(|errno| io(&path, "look at", errno))?;
+        if !is(&stat, SFlag::S_IFREG) {
+            return Err(insecure(&path, "it is not a regular file"));
+        }
+        if stat.st_nlink > 1 {
+            return Err(insecure(&path, "it has more than one name (a hard link)"));
+        }
+        audit(&stat, &path, privacy)?;
+        Ok(Some(File::from(fd)))
+    }
+
+    /// Everything in a file of at most `limit` bytes, if there is one. The size is looked at before anything is read.
+    pub(super) fn read(
+        &self,
+        name: &str,
+        limit: usize,
+        privacy: Privacy,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let Some(file) = self.file(name, Access::Read, privacy)? else {
+            return Ok(None);
+        };
+        let path = self.path_of(name);
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        let size = file
+            .metadata()
+            .map_err(|source| failed(&path, "look at", source))?
+            .len();
+        if size > most {
+            return Err(damaged(&path, format!("it is larger than {limit} bytes")));
+        }
+        // One allocation, so that growing leaves no copy of a secret behind.
+        let mut content = Zeroizing::new(Vec::with_capacity(limit.saturating_add(1)));
+        file.take(most.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|source| failed(&path, "read", source))?;
+        Ok(Some(content))
+    }
+
+    /// Puts a whole file in place, durably: temporary file, fsync, rename, fsync of the directory. Killed anywhere,
+    /// there is the old file or the new one, whole. Without `replace`, `false` if there is one already.
+    pub(super) fn write(&self, name: &str, content: &[u8], replace: bool) -> Result<bool, Error> {
+        let path = self.path_of(name);
+        let (half_made, file) = self.half_made(name)?;
+        let made = fill(file, content).and_then(|()| self.place(&half_made, name, replace));
+        match made {
+            Ok(placed) => {
+                if !placed {
+                    self.unlink(&half_made)?;
+                }
+                self.sync().map(|()| placed)
+            }
+            Err(source) => {
+                // What went wrong first is what is told; sweep clears away what this leaves.
+                let _ = self.unlink(&half_made);
+                Err(failed(&path, "write", source))
+            }
+        }
+    }
+
+    /// A new file that nobody else is filling, whatever a crash left behind.
+    fn half_made(&self, name: &str) -> Result<(String, File), Error> {
+        let flags = OPEN | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        loop {
+            let turn = TURN.fetch_add(1, Ordering::Relaxed);
+            let half_made = format!("{HALF_MADE}{name}.{}.{turn}", std::process::id());
+            match openat(&self.fd, half_made.as_str(), flags, mode) {
+                Ok(fd) => return Ok((half_made, File::from(fd))),
+                Err(Errno::EEXIST) => {}
+                Err(errno) => return Err(io(&self.path_of(name), "make", errno)),
+            }
+        }
+    }
+
+    fn place(&self, from: &str, to: &str, replace: bool) -> std::io::Result<bool> {
+        let flags = if replace {
+            RenameFlags::empty()
+        } else {
+            RenameFlags::RENAME_NOREPLACE
+        };
+        match renameat2(&self.fd, from, &self.fd, to, flags) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Unlinks a file; nothing happens if there is none. Lasting after [`sync`](Self::sync).
+    pub(super) fn unlink(&self, name: &str) -> Result<(), Error> {
+        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(io(&self.path_of(name), "delete", errno)),
+        }
+    }
+
+    /// Removes an empty directory; nothing happens if there is none.
+    pub(super) fn remove_sub(&self, name: &str) -> Result<(), Error> {
+        match unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) => self.sync(),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(io(&self.path_of(name), "delete", errno)),
+        }
+    }
+
+    /// Makes what was made, renamed or unlinked in here last.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        fsync(&self.fd).map_err(|errno| io(&self.path, "sync", errno))
+    }
+
+    /// Whether there is anything of this name in here, whatever it is.
+    pub(super) fn has(&self, name: &str) -> Result<bool, Error> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(io(&self.path_of(name), "look at", errno)),
+        }
+    }
+
+    /// The names in here, without those that start with a dot.
+    pub(super) fn names(&self) -> Result<Vec<String>, Error> {
+        self.all_names(|name| !name.starts_with('.'))
+    }
+
+    /// Clears away what a crash left half-made more than an hour ago.
+    pub(super) fn clear_half_made(&self, now: i64) -> Result<(), Error> {
+        for name in self.all_names(|name| name.starts_with(HALF_MADE))? {
+            let stat = fstatat(&self.fd, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+            if stat.is_ok_and(|stat| stat.st_ctime.saturating_add(3600) < now) {
+                self.unlink(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn all_names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
+        let fail = |errno| io(&self.path, "list", errno);
+        let flags = OPEN | OFlag::O_DIRECTORY | OFlag::O_RDONLY;
+        let mut listing =
+            nix::dir::Dir::openat(self.fd.as_fd(), ".", flags, Mode::empty()).map_err(fail)?;
+        let mut names = Vec::new();
+        for entry in listing.iter() {
+            let entry = entry.map_err(fail)?;
+            if let Ok(name) = entry.file_name().to_str() {
+                if name != "." && name != ".." && wanted(name) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        Ok(names)
+    }
+}
+
+fn fill(mut file: File, content: &[u8]) -> std::io::Result<()> {
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Whether what is open still has its name, or was unlinked since it was opened.
+pub(super) fn still_named(file: &File, path: &Path) -> Result<bool, Error> {
+    fstat(file)
+        .map(|stat| stat.st_nlink > 0)
+        .map_err(|errno| io(path, "look at", errno))
+}
+
+fn audit(stat: &FileStat, path: &Path, privacy: Privacy) -> Result<(), Error> {
+    if stat.st_uid != 0 {
+        let why = format!("it belongs to uid {}, not to root", stat.st_uid);
+        return Err(insecure(path, &why));
+    }
+    if stat.st_mode & privacy.forbidden() != 0 {
+        let why = format!(
+            "its mode is {:04o}: 'chmod {} {}'",
+            stat.st_mode & 0o7777,
+            match privacy {
+                Privacy::RootWrites => "go-w",
+                Privacy::RootOnly => "go-rwx",
+            },
+            path.display()
+        );
+        return Err(insecure(path, &why));
+    }
+    Ok(())
+}
+
+fn is(stat: &FileStat, kind: SFlag) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == kind
+}
+
+pub(super) fn io(path: &Path, doing: &'static str, errno: Errno) -> Error {
+    failed(path, doing, errno.into())
+}
+
+pub(super) fn failed(path: &Path, doing: &'static str, source: std::io::Error) -> Error {
+    Error::Io {
+        path: path.to_path_buf(),
+        doing,
+        source,
+    }
+}
+
+pub(super) fn insecure(path: &Path, why: &str) -> Error {
+    Error::Insecure {
+        path: path.to_path_buf(),
+        why: why.to_owned(),
+    }
+}
+
+pub(super) fn damaged(path: &Path, why: impl Into<String>) -> Error {
+    Error::Damaged {
+        path: path.to_path_buf(),
+        line: None,
+        why: why.into(),
+    }
+}

@@ -1,0 +1,559 @@
+//! The embedded default: local file systems, one file a user and kind. FILEFORMAT.md draws the trees.
+//!
+//! A user's state file is her lock: it is made at her first enrolment or code and never replaced while she has anything.
+//! Everything else of hers is read and written under it.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use zeroize::Zeroizing;
+
+use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
+use super::slots::{self, Format, Slots};
+use super::{
+    Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, codec, fresh_recovery, secrets,
+    state_with,
+};
+use crate::enrollment::{Enrollment, RecoveryList};
+use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
+use crate::keyed::{DigestKey, KEY_LENGTH};
+use crate::policy::Policy;
+use crate::state::State;
+use crate::time::UnixTime;
+use crate::user::{Account, UserName};
+use crate::verify::{Changes, Record};
+
+/// In the state tree: says that this is a store, so that an unmounted or wiped one is not taken for an empty one.
+const MARKER: &str = "STORE";
+/// In the state tree: the key for stored and recovery codes.
+const KEY: &str = "key";
+const SECRETS: &str = "secrets";
+const STATE: &str = "state";
+
+const STATE_FORMAT: Format = Format {
+    magic: *b"pamotpST",
+    version: 1,
+};
+const STORED_FORMAT: Format = Format {
+    magic: *b"pamotpSC",
+    version: 1,
+};
+
+/// More names than this in one user's spool is no spool of ours.
+const MAX_SPOOLED: usize = 1000;
+
+/// The store on local file systems.
+pub struct FileStore {
+    root: Dir,
+    secrets: Dir,
+    state: Dir,
+    spool: Dir,
+}
+
+/// A user's state file, locked. Unlocked explicitly when dropped, because a forked child would keep the lock.
+struct Locked {
+    file: Flock<File>,
+    path: PathBuf,
+}
+
+/// A user's record as read under her lock, with what overwriting it needs.
+struct Held {
+    locked: Locked,
+    uid: u32,
+    slots: Slots,
+    record: Record,
+}
+
+impl FileStore {
+    /// Opens the store that is there: what a login does.
+    pub fn open(policy: &Policy) -> Result<Self, Error> {
+        let root = Dir::open(&policy.state_dir, Privacy::RootOnly)?;
+        let sub = |name| {
+            let path = root.path_of(name);
+            let sub = root.sub(name, Privacy::RootOnly)?;
+            sub.ok_or(Error::Missing { path })
+        };
+        if root
+            .file(MARKER, Access::Read, Privacy::RootOnly)?
+            .is_none()
+        {
+            return Err(Error::Missing {
+                path: root.path_of(MARKER),
+            });
+        }
+        Ok(Self {
+            secrets: sub(SECRETS)?,
+            state: sub(STATE)?,
+            spool: Dir::open(&policy.spool_dir, Privacy::RootOnly)?,
+            root,
+        })
+    }
+
+    /// Opens the store, making what is missing of it (root, 0700) where the parent is safe. The marker comes last.
+    pub fn open_or_create(policy: &Policy) -> Result<Self, Error> {
+        let root = Dir::open_or_create(&policy.state_dir)?;
+        let store = Self {
+            secrets: root.make_sub(SECRETS)?,
+            state: root.make_sub(STATE)?,
+            spool: Dir::open_or_create(&policy.spool_dir)?,
+            root,
+        };
+        if !store.root.has(MARKER)? {
+            store.root.write(MARKER, b"", false)?;
+        }
+        Ok(store)
+    }
+
+    /// Clears away what crashes left half-made more than an hour before `now`. None of it is ever read.
+    pub fn clear_half_made(&self, now: UnixTime) -> Result<(), Error> {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        for dir in [&self.root, &self.secrets, &self.state] {
+            dir.clear_half_made(now)?;
+        }
+        for name in self.spool.names()? {
+            if let Some(dir) = self.spool.sub(name, Privacy::RootOnly)? {
+                dir.clear_half_made(now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Locks a user's state file, if she has one.
+    fn lock(&self, user: &UserName) -> Result<Option<Locked>, Error> {
+        let name = user.file_name();
+        let path = self.state.path_of(&name);
+        let started = Instant::now();
+        loop {
+            let Some(file) = self.state.file(&name, Access::Write, Privacy::RootOnly)? else {
+                return Ok(None);
+            };
+            let file = wait_for(file, started, &path)?;
+            // Removed while we waited: what is locked is nobody's any more.
+            if still_named(&file, &path)? {
+                return Ok(Some(Locked { file, path }));
+            }
+        }
+    }
+
+    /// Locks a user's state file, making it first if she has none.
+    fn lock_or_create(&self, account: &Account) -> Result<Locked, Error> {
+        loop {
+            if let Some(locked) = self.lock(&account.name)? {
+                return Ok(locked);
+            }
+            let name = account.name.file_name();
+            let payload = codec::state_bytes(account.uid.unwrap_or(0), &State::default());
+            self.state
+                .write(&name, &slots::fresh(STATE_FORMAT, &payload), false)?;
+        }
+    }
+
+    /// Reads everything of a user under her lock.
+    fn hold(&self, account: &Account, locked: Locked) -> Result<Held, Error> {
+        let slots = Slots::read(&locked.file, STATE_FORMAT, &locked.path)?;
+        let (uid, state) = codec::state_from(&slots.payload)
+            .ok_or_else(|| damaged(&locked.path, "its content makes no sense"))?;
+        same_uid(account, uid, &locked.path)?;
+        let enrollment = self.enrollment(account)?;
+        if let Some(enrollment) = &enrollment {
+            known_to(&state, enrollment, &locked.path)?;
+        }
+        let issued = self.stored_codes(account)?;
+        let keyed = !issued.is_empty()
+            || enrollment
+                .as_ref()
+                .is_some_and(|enrollment| enrollment.recovery.is_some());
+        let record = Record {
+            user: account.name.clone(),
+            enrollment,
+            state,
+            issued,
+            key: if keyed { Some(self.key()?) } else { None },
+        };
+        Ok(Held {
+            locked,
+            uid,
+            slots,
+            record,
+        })
+    }
+
+    /// The record of a user who has no state file: nothing, unless there is something that should have one.
+    fn unheld(&self, account: &Account) -> Result<Record, Error> {
+        let name = account.name.file_name();
+        let spooled = match self.spool.sub(&name, Privacy::RootOnly)? {
+            Some(dir) => !dir.names()?.is_empty(),
+            None => false,
+        };
+        if spooled || self.secrets.has(&name)? {
+            return Err(damaged(
+                &self.state.path_of(&name),
+                "it is missing, though the user has a secret or a stored code: 'otpctl remove' her, then enrol again",
+            ));
+        }
+        Ok(Record::none(account.name.clone()))
+    }
+
+    fn enrollment(&self, account: &Account) -> Result<Option<Enrollment>, Error> {
+        let name = account.name.file_name();
+        let content = self
+            .secrets
+            .read(&name, secrets::MAX_SECRETS, Privacy::RootOnly)?;
+        let Some(content) = content else {
+            return Ok(None);
+        };
+        let path = self.secrets.path_of(&name);
+        let (uid, enrollment) = secrets::parse(&content, &path)?;
+        same_uid(account, uid, &path)?;
+        Ok(Some(enrollment))
+    }
+
+    fn write_enrollment(&self, user: &UserName, uid: u32, new: &Enrollment) -> Result<(), Error> {
+        let text = secrets::text(uid, new);
+        self.secrets
+            .write(&user.file_name(), text.as_bytes(), true)
+            .map(|_| ())
+    }
+
+    fn stored_codes(&self, account: &Account) -> Result<Vec<StoredCode>, Error> {
+        let Some(dir) = self.spooled(&account.name)? else {
+            return Ok(Vec::new());
+        };
+        ids(&dir)?
+            .into_iter()
+            .map(|id| read_stored(&dir, id, account))
+            .collect()
+    }
+
+    fn spooled(&self, user: &UserName) -> Result<Option<Dir>, Error> {
+        self.spool.sub(user.file_name(), Privacy::RootOnly)
+    }
+
+    /// Makes changes last: stored codes first, so that a crash in between spends a code and never doubles it.
+    fn commit(&self, held: &mut Held, changes: Changes) -> Result<(), Error> {
+        if !changes.issued.is_empty() {
+            let user = &held.record.user;
+            let path = self.spool.path_of(user.file_name());
+            let dir = self.spooled(user)?.ok_or(Error::Missing { path })?;
+            for code in &changes.issued {
+                overwrite_stored(&dir, held.uid, code)?;
+            }
+        }
+        match changes.state {
+            Some(state) => held.write(state),
+            None => Ok(()),
+        }
+    }
+
+    fn key(&self) -> Result<DigestKey, Error> {
+        let path = self.root.path_of(KEY);
+        let content = self.root.read(KEY, KEY_LENGTH, Privacy::RootOnly)?;
+        let content = content.ok_or_else(|| {
+            damaged(
+                &path,
+                "it is missing, and without it no stored or recovery code can be checked: restore it, or issue new ones",
+            )
+        })?;
+        let bytes = <[u8; KEY_LENGTH]>::try_from(content.as_slice())
+            .map_err(|_| damaged(&path, "it is not 32 bytes long"))?;
+        Ok(DigestKey::from_bytes(Zeroizing::new(bytes)))
+    }
+}
+
+impl Held {
+    fn write(&mut self, state: State) -> Result<(), Error> {
+        let bytes = codec::state_bytes(self.uid, &state);
+        let Locked { file, path } = &self.locked;
+        self.slots.write(file, STATE_FORMAT, &bytes, path)?;
+        self.record.state = state;
+        Ok(())
+    }
+}
+
+impl Store for FileStore {
+    fn read(&self, account: &Account) -> Result<Record, Error> {
+        match self.lock(&account.name)? {
+            Some(locked) => Ok(self.hold(account, locked)?.record),
+            None => self.unheld(account),
+        }
+    }
+
+    fn update<T>(
+        &self,
+        account: &Account,
+        mut transition: impl FnMut(&Record) -> (T, Changes),
+    ) -> Result<T, Error> {
+        let Some(locked) = self.lock(&account.name)? else {
+            return Ok(transition(&self.unheld(account)?).0);
+        };
+        let mut held = self.hold(account, locked)?;
+        let (answer, changes) = transition(&held.record);
+        self.commit(&mut held, changes)?;
+        Ok(answer)
+    }
+
+    fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {
+        let mut held = self.hold(account, self.lock_or_create(account)?)?;
+        let old = held.record.enrollment.take();
+        if old.is_some() && !new.replace {
+            return Ok(Enrolled::Already);
+        }
+        let came = if old.is_some() {
+            Enrolled::Replaced
+        } else {
+            Enrolled::New
+        };
+        let old = old.unwrap_or_default();
+        // What the new secret may not accept is durable before the secret is; then the old entries go.
+        let mut state = held.record.state.clone();
+        state.keep_only(&old);
+        state.throttle.failures = 0;
+        let mut state = state_with(&state, &new);
+        held.write(state.clone())?;
+        let enrollment = Enrollment {
+            authenticators: vec![new.authenticator],
+            recovery: new.recovery.or(old.recovery),
+        };
+        self.write_enrollment(&account.name, held.uid, &enrollment)?;
+        state.keep_only(&enrollment);
+        // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
+        let _ = held.write(state);
+        Ok(came)
+    }
+
+    fn replace_recovery(&self, account: &Account, list: RecoveryList) -> Result<bool, Error> {
+        let Some(locked) = self.lock(&account.name)? else {
+            return self.unheld(account).map(|_| false);
+        };
+        let mut held = self.hold(account, locked)?;
+        let Some(mut enrollment) = held.record.enrollment.take() else {
+            return Ok(false);
+        };
+        let mut state = held.record.state.clone();
+        state.keep_only(&enrollment);
+        state.recovery.push(fresh_recovery(list.generation));
+        held.write(state.clone())?;
+        enrollment.recovery = Some(list);
+        self.write_enrollment(&account.name, held.uid, &enrollment)?;
+        state.keep_only(&enrollment);
+        // As in `enroll`: the new list stands, the old one's entry matches nothing.
+        let _ = held.write(state);
+        Ok(true)
+    }
+
+    fn issue(
+        &self,
+        account: &Account,
+        codes: Vec<StoredCode>,
+        live_at: UnixTime,
+    ) -> Result<Issue, Error> {
+        let held = self.hold(account, self.lock_or_create(account)?)?;
+        let present = held.record.issued.iter();
+        let live = present.filter(|code| code.is_live(live_at)).count();
+        if live.saturating_add(codes.len()) > MAX_LIVE {
+            return Ok(Issue::TooMany { live });
+        }
+        let dir = self.spool.make_sub(account.name.file_name())?;
+        delete_spent(&dir, &held.record.issued, live_at)?;
+        for (index, code) in codes.iter().enumerate() {
+            if let Err(error) = write_new_stored(&dir, held.uid, code) {
+                for code in codes.iter().take(index) {
+                    dir.unlink(&code.id.to_string())?;
+                }
+                dir.sync()?;
+                return Err(error);
+            }
+        }
+        Ok(Issue::Kept)
+    }
+
+    fn revoke(
+        &self,
+        account: &Account,
+        live_at: UnixTime,
+        which: impl Fn(CodeId) -> bool,
+    ) -> Result<Vec<CodeId>, Error> {
+        let Some(_locked) = self.lock(&account.name)? else {
+            return self.unheld(account).map(|_| Vec::new());
+        };
+        let Some(dir) = self.spooled(&account.name)? else {
+            return Ok(Vec::new());
+        };
+        let mut revoked = Vec::new();
+        for id in ids(&dir)?.into_iter().filter(|id| which(*id)) {
+            // What cannot be read might have been good, and goes all the same.
+            let was_live =
+                read_stored(&dir, id, account).map_or(true, |code| code.is_live(live_at));
+            dir.unlink(&id.to_string())?;
+            if was_live {
+                revoked.push(id);
+            }
+        }
+        dir.sync()?;
+        Ok(revoked)
+    }
+
+    fn remove(&self, account: &Account) -> Result<bool, Error> {
+        let name = account.name.file_name();
+        // Damaged content does not stop this; the lock is taken all the same, where there is one.
+        let locked = self.lock(&account.name)?;
+        let enrolled = self.secrets.has(&name)?;
+        self.secrets.unlink(&name)?;
+        self.secrets.sync()?;
+        let spooled = self.spooled(&account.name)?;
+        if let Some(dir) = &spooled {
+            for file in dir.names()? {
+                dir.unlink(&file)?;
+            }
+            dir.sync()?;
+            self.spool.remove_sub(&name)?;
+        }
+        self.state.unlink(&name)?;
+        self.state.sync()?;
+        Ok(locked.is_some() || enrolled || spooled.is_some())
+    }
+
+    fn sweep(&self, user: &UserName, now: UnixTime) -> Result<u64, Error> {
+        let account = Account {
+            name: user.clone(),
+            uid: None,
+        };
+        let Some(_locked) = self.lock(user)? else {
+            return Ok(0);
+        };
+        match self.spooled(user)? {
+            Some(dir) => delete_spent(&dir, &self.stored_codes(&account)?, now),
+            None => Ok(0),
+        }
+    }
+
+    fn users(&self) -> Result<Vec<UserName>, Error> {
+        let mut names = Vec::new();
+        for dir in [&self.state, &self.secrets, &self.spool] {
+            names.extend(dir.names()?);
+        }
+        names.sort_unstable();
+        names.dedup();
+        let user = |name: &String| UserName::from_file_name(name);
+        Ok(names.iter().filter_map(user).collect())
+    }
+
+    fn digest_key(&self, draw: impl FnOnce() -> DigestKey) -> Result<DigestKey, Error> {
+        if !self.root.has(KEY)? {
+            self.root.write(KEY, draw().expose(), false)?;
+        }
+        self.key()
+    }
+}
+
+/// Waits for a lock without blocking for good: `flock` knows no timeout.
+fn wait_for(file: File, started: Instant, path: &std::path::Path) -> Result<Flock<File>, Error> {
+    let mut file = file;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((unlocked, Errno::EAGAIN | Errno::EINTR)) => file = unlocked,
+            Err((_, errno)) => return Err(io(path, "lock", errno)),
+        }
+        if started.elapsed() >= LOCK_PATIENCE {
+            return Err(Error::Busy {
+                path: path.to_path_buf(),
+            });
+        }
+        std::thread::sleep(pause);
+        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
+    }
+}
+
+fn same_uid(account: &Account, recorded: u32, path: &std::path::Path) -> Result<(), Error> {
+    match account.uid {
+        Some(actual) if actual != recorded => Err(Error::OtherUid {
+            path: path.to_path_buf(),
+            recorded,
+            actual,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A secret or a list of recovery codes whose used ones are not known would be an open replay: it was restored
+/// from a backup, or copied from elsewhere.
+fn known_to(state: &State, enrollment: &Enrollment, path: &std::path::Path) -> Result<(), Error> {
+    let mut secrets = enrollment.authenticators.iter();
+    let secrets = secrets.all(|each| state.authenticator(each.generation).is_some());
+    let recovery = enrollment.recovery.as_ref();
+    let recovery = recovery.is_none_or(|list| state.recovery(list.generation).is_some());
+    if secrets && recovery {
+        return Ok(());
+    }
+    Err(damaged(
+        path,
+        "it knows nothing of the secret or the recovery codes (restored from a backup?): 'otpctl remove' the user, then enrol again",
+    ))
+}
+
+fn ids(dir: &Dir) -> Result<Vec<CodeId>, Error> {
+    let names = dir.names()?;
+    if names.len() > MAX_SPOOLED {
+        return Err(damaged(
+            &dir.path_of("."),
+            "there are more files in it than codes can be: 'otpctl sweep'",
+        ));
+    }
+    Ok(names
+        .iter()
+        .filter_map(|name| CodeId::parse(name))
+        .collect())
+}
+
+fn read_stored(dir: &Dir, id: CodeId, account: &Account) -> Result<StoredCode, Error> {
+    let name = id.to_string();
+    let path = dir.path_of(&name);
+    let file = dir.file(&name, Access::Read, Privacy::RootOnly)?;
+    let file = file.ok_or_else(|| Error::Missing { path: path.clone() })?;
+    let slots = Slots::read(&file, STORED_FORMAT, &path)?;
+    match codec::stored_from(&slots.payload) {
+        Some((uid, code)) if code.id == id => same_uid(account, uid, &path).map(|()| code),
+        _ => Err(damaged(
+            &path,
+            "its content makes no sense: 'otpctl revoke' the code",
+        )),
+    }
+}
+
+fn overwrite_stored(dir: &Dir, uid: u32, code: &StoredCode) -> Result<(), Error> {
+    let name = code.id.to_string();
+    let path = dir.path_of(&name);
+    let file = dir.file(&name, Access::Write, Privacy::RootOnly)?;
+    let file = file.ok_or_else(|| Error::Missing { path: path.clone() })?;
+    let mut slots = Slots::read(&file, STORED_FORMAT, &path)?;
+    slots.write(&file, STORED_FORMAT, &codec::stored_bytes(uid, code), &path)
+}
+
+fn write_new_stored(dir: &Dir, uid: u32, code: &StoredCode) -> Result<(), Error> {
+    let content = slots::fresh(STORED_FORMAT, &codec::stored_bytes(uid, code));
+    let name = code.id.to_string();
+    if dir.write(&name, &content, false)? {
+        return Ok(());
+    }
+    let errno = Errno::EEXIST;
+    Err(io(&dir.path_of(&name), "make", errno))
+}
+
+fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, Error> {
+    let mut deleted = 0_u64;
+    for code in codes {
+        if code.fate != Fate::Live || code.is_past(now) {
+            dir.unlink(&code.id.to_string())?;
+            deleted = deleted.saturating_add(1);
+        }
+    }
+    if deleted > 0 {
+        dir.sync()?;
+    }
+    Ok(deleted)
+}

@@ -1,0 +1,366 @@
+//! The file of a user's authenticators and recovery codes: TOML, so that an administrator can read it.
+//! FILEFORMAT.md has the keys. What is wrong with it is told by line, never with its text.
+
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
+
+use super::Error;
+use crate::enrollment::{
+    Authenticator, Enrollment, Generation, Kind, MAX_AUTHENTICATORS, MAX_RECOVERY_CODES,
+    RecoveryList,
+};
+use crate::hotp::{Algorithm, CodeLength};
+use crate::keyed::Digest;
+use crate::secret::Secret;
+use crate::time::{Period, UnixTime};
+
+/// The last version of the format that is known here.
+const VERSION: u64 = 1;
+/// A file of secrets is never longer, in bytes.
+pub(super) const MAX_SECRETS: usize = 16 * 1024;
+
+/// The text of the file. Wiped on drop.
+pub(super) fn text(uid: u32, enrollment: &Enrollment) -> Zeroizing<String> {
+    // Allocated once: growing would leave copies of the secret behind.
+    let mut out = Zeroizing::new(String::with_capacity(MAX_SECRETS));
+    out.push_str("# Written by otpctl, read at every login. FILEFORMAT.md in the documentation has the keys.\n");
+    out.push_str(&format!("format = {VERSION}\nuid = {uid}\n"));
+    for authenticator in &enrollment.authenticators {
+        authenticator_to(&mut out, authenticator);
+    }
+    if let Some(list) = &enrollment.recovery {
+        out.push_str("\n[recovery]\n");
+        out.push_str(&format!(
+            "generation = \"{:016x}\"\n",
+            list.generation.bits()
+        ));
+        out.push_str("digests = [\n");
+        for digest in &list.digests {
+            let hex = HEXLOWER.encode(digest.as_bytes());
+            out.push_str(&format!("  \"{hex}\",\n"));
+        }
+        out.push_str("]\n");
+    }
+    out
+}
+
+fn authenticator_to(out: &mut String, authenticator: &Authenticator) {
+    let Kind::Totp { period } = authenticator.kind;
+    out.push_str("\n[[authenticator]]\n");
+    for (key, value) in [
+        ("name", authenticator.name.as_str()),
+        ("type", authenticator.kind.name()),
+        ("secret", &authenticator.secret.to_base32()),
+        ("algorithm", authenticator.algorithm.name()),
+        ("issuer", &authenticator.issuer),
+        ("label", &authenticator.label),
+    ] {
+        out.push_str(key);
+        out.push_str(" = \"");
+        escape_to(out, value);
+        out.push_str("\"\n");
+    }
+    out.push_str(&format!(
+        "generation = \"{:016x}\"\ndigits = {}\nperiod = {}\nenrolled_at = {}\n",
+        authenticator.generation.bits(),
+        authenticator.length.digits(),
+        period.as_secs(),
+        authenticator.enrolled_at.as_secs(),
+    ));
+}
+
+/// A TOML basic string: quotes, backslashes and control characters escaped.
+fn escape_to(out: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+}
+
+/// Reads what [`text`] wrote: the uid and the enrolment.
+pub(super) fn parse(content: &[u8], path: &Path) -> Result<(u32, Enrollment), Error> {
+    let source = Source { content, path };
+    let text = std::str::from_utf8(content)
+        .map_err(|error| source.damaged(error.valid_up_to(), "it is not UTF-8"))?;
+    let document = DeTable::parse(text).map_err(|error| {
+        // The parser's own words quote the line.
+        source.damaged(error.span().map_or(0, |span| span.start), "it is not TOML")
+    })?;
+    let root = Table {
+        source,
+        start: 0,
+        entries: document.get_ref(),
+    };
+    match root.number("format")? {
+        0 => return Err(root.wrong("format")),
+        1..=VERSION => {}
+        found => {
+            return Err(Error::Newer {
+                path: path.to_path_buf(),
+                found: u32::try_from(found).unwrap_or(u32::MAX),
+                known: 1,
+            });
+        }
+    }
+    root.only(&["format", "uid", "authenticator", "recovery"])?;
+    let uid = u32::try_from(root.number("uid")?).map_err(|_| root.wrong("uid"))?;
+    let tables = root.tables("authenticator")?;
+    if tables.is_empty() || tables.len() > MAX_AUTHENTICATORS {
+        return Err(root.wrong("authenticator"));
+    }
+    let enrollment = Enrollment {
+        authenticators: tables
+            .iter()
+            .map(authenticator_from)
+            .collect::<Result<_, _>>()?,
+        recovery: root.table("recovery")?.map(recovery_from).transpose()?,
+    };
+    Ok((uid, enrollment))
+}
+
+fn authenticator_from(table: &Table<'_>) -> Result<Authenticator, Error> {
+    table.only(&[
+        "name",
+        "type",
+        "secret",
+        "algorithm",
+        "issuer",
+        "label",
+        "generation",
+        "digits",
+        "period",
+        "enrolled_at",
+    ])?;
+    let known = |key, found: bool| found.then_some(()).ok_or_else(|| table.wrong(key));
+    known("type", table.text("type")? == "totp")?;
+    let period = Period::from_secs(table.number("period")?).ok_or_else(|| table.wrong("period"))?;
+    Ok(Authenticator {
+        name: table.text("name")?.to_owned(),
+        generation: table.generation()?,
+        kind: Kind::Totp { period },
+        secret: Secret::from_base32(table.text("secret")?).map_err(|_| table.wrong("secret"))?,
+        algorithm: Algorithm::from_name(table.text("algorithm")?)
+            .ok_or_else(|| table.wrong("algorithm"))?,
+        length: CodeLength::new(table.number("digits")?).ok_or_else(|| table.wrong("digits"))?,
+        issuer: table.text("issuer")?.to_owned(),
+        label: table.text("label")?.to_owned(),
+        enrolled_at: UnixTime::from_secs(table.number("enrolled_at")?),
+    })
+}
+
+fn recovery_from(table: Table<'_>) -> Result<RecoveryList, Error> {
+    table.only(&["generation", "digests"])?;
+    let digest = |item: &Spanned<DeValue<'_>>| {
+        let bytes = HEXLOWER.decode(item.get_ref().as_str()?.as_bytes()).ok()?;
+        Some(Digest::from_bytes(bytes.try_into().ok()?))
+    };
+    let digests: Option<Vec<_>> = table
+        .get("digests")?
+        .as_array()
+        .filter(|items| items.len() <= MAX_RECOVERY_CODES)
+        .and_then(|items| items.iter().map(digest).collect());
+    Ok(RecoveryList {
+        generation: table.generation()?,
+        digests: digests.ok_or_else(|| table.wrong("digests"))?,
+    })
+}
+
+/// The file, for saying where something is wrong.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    content: &'a [u8],
+    path: &'a Path,
+}
+
+impl Source<'_> {
+    fn damaged(&self, offset: usize, why: &str) -> Error {
+        let before = self.content.iter().take(offset);
+        let line = before.filter(|byte| **byte == b'\n').count();
+        Error::Damaged {
+            path: self.path.to_path_buf(),
+            line: Some(line.saturating_add(1)),
+            why: why.to_owned(),
+        }
+    }
+}
+
+/// A table of the file, and where it begins.
+struct Table<'a> {
+    source: Source<'a>,
+    start: usize,
+    entries: &'a DeTable<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// The error for a value that is missing or not what it should be: names the key, never the value.
+    fn wrong(&self, key: &str) -> Error {
+        let value = self.entries.get(key);
+        let at = value.map_or(self.start, |value| value.span().start);
+        self.source
+            .damaged(at, &format!("{key} is missing or wrong"))
+    }
+
+    fn get(&self, key: &str) -> Result<&'a DeValue<'a>, Error> {
+        let value = self.entries.get(key).ok_or_else(|| self.wrong(key))?;
+        Ok(value.get_ref())
+    }
+
+    fn text(&self, key: &str) -> Result<&'a str, Error> {
+        self.get(key)?.as_str().ok_or_else(|| self.wrong(key))
+    }
+
+    fn number(&self, key: &str) -> Result<u64, Error> {
+        let integer = self.get(key)?.as_integer();
+        integer
+            .and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok())
+            .ok_or_else(|| self.wrong(key))
+    }
+
+    fn generation(&self) -> Result<Generation, Error> {
+        let text = self.text("generation")?;
+        u64::from_str_radix(text, 16)
+            .map(Generation::from_bits)
+            .map_err(|_| self.wrong("generation"))
+    }
+
+    fn table(&self, key: &str) -> Result<Option<Table<'a>>, Error> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(None);
+        };
+        self.inner(value).map(Some).ok_or_else(|| self.wrong(key))
+    }
+
+    fn tables(&self, key: &str) -> Result<Vec<Table<'a>>, Error> {
+        let items = self.get(key)?.as_array();
+        items
+            .and_then(|items| items.iter().map(|item| self.inner(item)).collect())
+            .ok_or_else(|| self.wrong(key))
+    }
+
+    fn inner(&self, value: &'a Spanned<DeValue<'a>>) -> Option<Table<'a>> {
+        Some(Table {
+            source: self.source,
+            start: value.span().start,
+            entries: value.get_ref().as_table()?,
+        })
+    }
+
+    /// Every key there is must be one of these.
+    fn only(&self, known: &[&str]) -> Result<(), Error> {
+        let mut keys = self.entries.keys();
+        match keys.find(|key| !known.contains(&key.get_ref().as_ref())) {
+            Some(key) => Err(self
+                .source
+                .damaged(key.span().start, "there is an unknown key")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+    fn enrollment() -> Enrollment {
+        Enrollment {
+            authenticators: vec![Authenticator {
+                name: "phone".to_owned(),
+                generation: Generation::from_bits(u64::MAX),
+                kind: Kind::Totp {
+                    period: Period::THIRTY,
+                },
+                secret: Secret::from_base32(SECRET).unwrap(),
+                algorithm: Algorithm::Sha512,
+                length: CodeLength::new(8).unwrap(),
+                issuer: "a \"quoted\" \\ name \u{7f}".to_owned(),
+                label: "älice@corp".to_owned(),
+                enrolled_at: UnixTime::from_secs(1_800_000_000),
+            }],
+            recovery: Some(RecoveryList {
+                generation: Generation::from_bits(3),
+                digests: vec![Digest::from_bytes([0xab; 32]); 10],
+            }),
+        }
+    }
+
+    fn why(text: &str) -> String {
+        let error = parse(text.as_bytes(), Path::new("secrets/alice")).err();
+        let why = error.map(|error| error.to_string()).unwrap_or_default();
+        why.split(';').next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let written = text(1000, &enrollment());
+        let (uid, read) = parse(written.as_bytes(), Path::new("x")).unwrap();
+        assert_eq!(uid, 1000);
+        assert_eq!(*text(1000, &read), *written);
+        assert_eq!(read.authenticators[0].issuer, "a \"quoted\" \\ name \u{7f}");
+    }
+
+    #[test]
+    fn the_fullest_file_fits() {
+        let mut full = enrollment();
+        let one = full.authenticators[0].clone();
+        full.authenticators = vec![one; MAX_AUTHENTICATORS];
+        full.recovery.as_mut().unwrap().digests = vec![Digest::from_bytes([1; 32]); 64];
+        assert!(text(1, &full).len() <= MAX_SECRETS);
+    }
+
+    #[test]
+    fn errors_name_the_line_and_none_of_its_text() {
+        let good = text(1000, &enrollment());
+        let broken = good.replace(&format!("secret = \"{SECRET}\""), "secret = \"HUSH");
+        assert_eq!(why(&broken), "secrets/alice line 8: it is not TOML");
+        let short = good.replace(SECRET, "HUSHHUSH");
+        assert_eq!(
+            why(&short),
+            "secrets/alice line 8: secret is missing or wrong"
+        );
+        let unknown = good.replace("digits = 8", "digitz = \"hush\"");
+        assert_eq!(
+            why(&unknown),
+            "secrets/alice line 13: there is an unknown key"
+        );
+        let nine = good.replace("digits = 8", "digits = 9");
+        assert_eq!(
+            why(&nine),
+            "secrets/alice line 13: digits is missing or wrong"
+        );
+        for text in [
+            "",
+            "format = 0",
+            "format = \"1\"",
+            "format = 1\nuid = -1\nauthenticator = []",
+        ] {
+            assert!(why(text).starts_with("secrets/alice line"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_by_name() {
+        let newer = "format = 2\nsomething = \"else\"\n";
+        assert!(why(newer).contains("has format 2, and this version knows formats up to 1"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_of_a_byte_panics(at in 0..900_usize, byte: u8) {
+            let mut bytes = text(1000, &enrollment()).as_bytes().to_vec();
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+            let _ = parse(&bytes, Path::new("x"));
+        }
+    }
+}
