@@ -30,10 +30,16 @@ builder() {
     fi
 }
 
+# With her home: sudo hides a rustup toolchain that is there.
 as_builder() {
-    local user
+    local user home
     user=$(builder)
-    if [ "$user" = "$(id -un)" ]; then "$@"; else sudo -u "$user" -H "$@"; fi
+    if [ "$user" = "$(id -un)" ]; then
+        "$@"
+    else
+        home=$(getent passwd "$user" | cut -d: -f6)
+        runuser -u "$user" -- env -u CARGO_HOME -u RUSTUP_HOME HOME="$home" USER="$user" LOGNAME="$user" "$@"
+    fi
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

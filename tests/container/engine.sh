@@ -3,16 +3,18 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
-# docker where its daemon answers, else podman, which is installed where neither is there.
+# docker where its daemon answers; else podman, as this user where that works, else as root.
 choose_engine() {
-    if [ -n "${CONTAINER_ENGINE:-}" ]; then return; fi
     if command -v docker >/dev/null && docker info >/dev/null 2>&1; then
-        CONTAINER_ENGINE=docker
+        engine=(docker)
     else
         need podman runc ca-certificates
-        CONTAINER_ENGINE=podman
+        engine=(podman)
+        if [ "$(id -u)" != 0 ] && ! podman unshare true >/dev/null 2>&1; then
+            say "podman cannot run as $(id -un) here: as root, with sudo"
+            engine=(sudo podman)
+        fi
     fi
-    export CONTAINER_ENGINE
 }
 
 # Options of run and build. runc, because crun fails on machines with hybrid cgroups; the limits,
@@ -20,17 +22,17 @@ choose_engine() {
 # where a second container inside is not to be had.
 engine_options() {
     run_options=(--network=none) build_options=()
-    [ "$CONTAINER_ENGINE" = podman ] || return 0
+    [ "${engine[0]}" != docker ] || return 0
     local limits=(--ulimit nofile=1024:1024 --ulimit nproc=1000:1000)
-    if [ "$(id -u)" = 0 ]; then
-        engine_global=(--runtime /usr/sbin/runc)
+    if [ "$(id -u)" = 0 ] || [ "${engine[0]}" = sudo ]; then
+        engine+=(--runtime /usr/sbin/runc)
         run_options+=("${limits[@]}")
         build_options+=("${limits[@]}")
     fi
     build_options+=(--isolation=chroot --network=host)
 }
 
-engine() { "$CONTAINER_ENGINE" "${engine_global[@]}" "$@"; }
+engine() { "${engine[@]}" "$@"; }
 
 # The release the package is built on is the one it is tested on: its libc is the floor.
 host_suite() {
@@ -38,6 +40,5 @@ host_suite() {
     (. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
 }
 
-engine_global=()
 choose_engine
 engine_options
