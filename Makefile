@@ -1,0 +1,30 @@
+# Every target installs what it lacks with apt and says so first.
+.DEFAULT_GOAL := help
+.PHONY: help demo check test e2e deb install
+
+help:
+	@echo 'make demo      see it work in a throw-away container: ssh logins with one-time codes'
+	@echo '               (SHELL_AFTER=1 leaves a prompt inside)'
+	@echo 'make check     everything CI runs'
+	@echo 'make test      the fast part of it: no root, no container'
+	@echo 'make e2e       the container part: the installed package, sshd, sudo, su'
+	@echo 'make deb       dist/libpam-otp_<version>_<arch>.deb'
+	@echo 'make install   builds that package and installs it (sudo make install)'
+
+demo:
+	@tests/container/demo.sh
+
+check:
+	@scripts/check.sh
+
+test:
+	@scripts/test.sh
+
+e2e:
+	@tests/container/e2e.sh
+
+deb:
+	@scripts/deb.sh
+
+install:
+	@scripts/install.sh

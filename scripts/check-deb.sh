@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# What must be true of the built package without installing it: lintian, exports, hardening, manuals, modes.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+deb=$(realpath "$1")
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+dpkg-deb -x "$deb" "$tree"
+module=$(echo "$tree"/usr/lib/*/security/pam_otp.so)
+
+lints() { lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "${deb%.deb}.changes"; }
+
+# The six hooks of PAM, and not a symbol more: others could take the place of the host's.
+exports() {
+    local found
+    found=$(nm -D --defined-only "$module" | awk '{print $3}' | sort | paste -sd' ')
+    [ "$found" = "pam_sm_acct_mgmt pam_sm_authenticate pam_sm_chauthtok pam_sm_close_session pam_sm_open_session pam_sm_setcred" ] ||
+        die "pam_otp.so exports: $found"
+}
+
+# Full RELRO needs immediate binding; no executable stack; no text relocation.
+hardened() {
+    local headers dynamic
+    headers=$(readelf -lW "$1") dynamic=$(readelf -dW "$1")
+    grep -q GNU_RELRO <<<"$headers" || die "$1: no RELRO"
+    grep -qE 'BIND_NOW|FLAGS.*NOW' <<<"$dynamic" || die "$1: not bound at load"
+    grep -qE 'GNU_STACK.* RW +0x' <<<"$headers" || die "$1: the stack is executable, or not said not to be"
+    ! grep -q TEXTREL <<<"$dynamic" || die "$1: has text relocations"
+}
+
+# Whoever reads the package finds no path of the machine that built it.
+no_build_paths() {
+    ! grep -qaF -e "$root" -e "${CARGO_HOME:-$HOME/.cargo}/registry" "$1" || die "$1: names a path of the build machine"
+}
+
+manuals() {
+    local page lints
+    for page in "$tree"/usr/share/man/man*/*.gz; do
+        lints=$(zcat "$page" | mandoc -Tlint -W warning | grep -v 'mandoc.db' || true)
+        [ -z "$lints" ] || die "$(basename "$page"): $lints"
+    done
+    for page in man1/otpctl.1 man1/otpctl-enroll.1 man5/otp.toml.5 man8/pam_otp.8; do
+        [ -e "$tree/usr/share/man/$page.gz" ] || die "no manual page $page"
+    done
+}
+
+modes() {
+    [ "$(stat -c %a "$module")" = 644 ] || die "pam_otp.so is not 0644"
+    [ "$(stat -c %a "$tree/etc/security/otp.toml")" = 644 ] || die "otp.toml is not 0644"
+    [ "$(stat -c %a "$tree/usr/bin/otpctl")" = 755 ] || die "otpctl is not 0755"
+}
+
+say "package: lintian, exports, hardening, manuals"
+lints
+exports
+hardened "$module"
+hardened "$tree/usr/bin/otpctl"
+no_build_paths "$module"
+no_build_paths "$tree/usr/bin/otpctl"
+manuals
+modes

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# make check: everything CI runs. The last line sums up the container tests.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+need shellcheck lintian mandoc binutils
+
+scripts/test.sh
+
+say "scripts"
+mapfile -t scripts < <(git ls-files | while read -r file; do
+    head -c 30 "$file" 2>/dev/null | grep -qaE '^#! ?/(usr/bin/env bash|bin/(ba)?sh)' && echo "$file"
+done; ls debian/*.{postinst,prerm,postrm})
+shellcheck -x "${scripts[@]}"
+
+scripts/deb.sh
+scripts/check-deb.sh dist/libpam-otp_*.deb
+
+# Nothing is left out so far that could be: a machine that can run no container fails here.
+exec tests/container/e2e.sh --built
