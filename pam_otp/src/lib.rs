@@ -23,7 +23,7 @@ use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
 use crate::host::PamHost;
-use crate::login::{Failure, Outcome};
+use crate::login::{Failure, Host, Outcome};
 use crate::machine::ThisMachine;
 use crate::options::{AccountOptions, Options};
 
@@ -45,7 +45,10 @@ impl PamHooks for PamOtp {
         let mut host = PamHost::new(pamh);
         let outcome = panics::stopped(|| match Options::parse(&args) {
             Ok(options) => login::login(&options, host.with_notes(options.debug), &ThisMachine),
-            Err(bad) => Outcome::Failed(Failure::Unavailable(bad.to_string())),
+            Err(bad) => {
+                host.delay_failure();
+                Outcome::Failed(Failure::Unavailable(bad.to_string()))
+            }
         });
         journal::write(&outcome, &host);
         answer::code(&outcome)

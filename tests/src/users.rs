@@ -1,0 +1,166 @@
+//! Who lives in the sandbox (sandbox.sh has the passwd file), and what their phones show.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use otp::enrollment::{Authenticator, Generation, Kind, RecoveryList};
+use otp::hotp::{Algorithm, CodeLength};
+use otp::issued::{CodeId, Fate, StoredCode};
+use otp::keyed::DigestKey;
+use otp::passcode::{Digits, Passcode, RecoveryCode};
+use otp::policy::Policy;
+use otp::secret::Secret;
+use otp::state::State;
+use otp::store::{Enrolled, FileStore, Issue, NewEnrollment, Store};
+use otp::time::{Period, TimeStep, UnixTime};
+use otp::totp;
+use otp::user::{Account, UserName};
+use zeroize::Zeroizing;
+
+/// The store at its default place in the sandbox, made now if it is not there.
+pub fn store() -> FileStore {
+    FileStore::open_or_create(&Policy::default()).expect("a store")
+}
+
+/// A user of the sandbox's passwd file.
+pub fn account(name: &str) -> Account {
+    let uid = match name {
+        "alice" => 1000,
+        "bob" => 1001,
+        "CORP\\carol smith" => 1002,
+        other => panic!("{other} does not live here"),
+    };
+    Account {
+        name: UserName::parse(name).unwrap(),
+        uid: Some(uid),
+    }
+}
+
+/// An enrolled user's phone.
+pub struct Phone {
+    authenticator: Authenticator,
+}
+
+impl Phone {
+    /// Enrols a user, with recovery codes if there are any.
+    pub fn enrolled(name: &str, recovery: &[&str]) -> Self {
+        let (store, account) = (store(), account(name));
+        let authenticator = Authenticator {
+            name: "phone".to_owned(),
+            generation: Generation::from_bits(7),
+            kind: Kind::Totp {
+                period: Period::THIRTY,
+            },
+            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: "sandbox".to_owned(),
+            label: name.to_owned(),
+            enrolled_at: now(),
+        };
+        let list = Generation::from_bits(8);
+        let digests = recovery.iter().map(|code| {
+            let code = recovery_code(code);
+            key(&store).recovery(&account.name, list, &code)
+        });
+        let digests: Vec<_> = digests.collect();
+        let new = NewEnrollment {
+            authenticator: authenticator.clone(),
+            recovery: (!digests.is_empty()).then_some(RecoveryList {
+                generation: list,
+                digests,
+            }),
+            confirmed: None,
+            replace: false,
+        };
+        assert_eq!(store.enroll(&account, new).unwrap(), Enrolled::New);
+        Self { authenticator }
+    }
+
+    /// The code it shows now. Waits for the next step where this one is nearly over, so that it stays the current
+    /// one until it is used.
+    pub fn code(&self) -> String {
+        let into_step = || now().as_secs() % 30;
+        while into_step() > 26 {
+            thread::sleep(Duration::from_millis(200));
+        }
+        self.code_at(0)
+    }
+
+    /// The code it shows so many steps from now.
+    pub fn code_at(&self, offset: i64) -> String {
+        let step = TimeStep::at(now(), Period::THIRTY).offset(offset).unwrap();
+        let phone = &self.authenticator;
+        let code = totp::code(&phone.secret, phone.algorithm, phone.length, step);
+        code.expose().to_owned()
+    }
+
+    /// Six digits that it shows nowhere near now.
+    pub fn wrong_code(&self) -> String {
+        let near: Vec<String> = (-20..20).map(|offset| self.code_at(offset)).collect();
+        let mut codes = (0..).map(|n| format!("{n:06}"));
+        codes.find(|code| !near.contains(code)).unwrap()
+    }
+}
+
+/// Issues a stored code that is good for so many seconds.
+pub fn issue(name: &str, code: &str, ttl: u64) {
+    let (store, account, now) = (store(), account(name), now());
+    let last = code.as_bytes()[code.len() - 1];
+    let id = CodeId::from_bytes([1, 2, 3, last]);
+    let stored = StoredCode {
+        id,
+        length: code.len().try_into().unwrap(),
+        digest: key(&store).stored(&account.name, id, &digits(code)),
+        issued_at: now,
+        expires_at: now.plus(Duration::from_secs(ttl)),
+        fate: Fate::Live,
+        sends: 0,
+        reason: "for a test".to_owned(),
+        attempts: Vec::new(),
+    };
+    assert_eq!(
+        store.issue(&account, vec![stored], now).unwrap(),
+        Issue::Kept
+    );
+}
+
+/// What a login has changed.
+pub fn state(name: &str) -> State {
+    store().read(&account(name)).unwrap().state
+}
+
+/// The file whose lock is the user's.
+pub fn state_file(name: &str) -> PathBuf {
+    let policy = Policy::default();
+    policy
+        .state_dir
+        .join("state")
+        .join(account(name).name.file_name())
+}
+
+fn key(store: &FileStore) -> DigestKey {
+    store
+        .digest_key(|| DigestKey::from_bytes(Zeroizing::new([42; 32])))
+        .unwrap()
+}
+
+fn digits(code: &str) -> Digits {
+    match Passcode::parse(code.as_bytes()) {
+        Ok(Passcode::Digits(digits)) => digits,
+        _ => panic!("{code} is not digits"),
+    }
+}
+
+fn recovery_code(code: &str) -> RecoveryCode {
+    match Passcode::parse(code.as_bytes()) {
+        Ok(Passcode::Recovery(code)) => code,
+        _ => panic!("{code} is no recovery code"),
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test's edge")]
+pub fn now() -> UnixTime {
+    UnixTime::from(SystemTime::now())
+}

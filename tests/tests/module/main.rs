@@ -1,0 +1,11 @@
+//! The built module, loaded by libpam: every answer, every argument and every log line of its contract, and what it
+//! may never do to its host.
+
+mod arguments;
+mod codes;
+mod guest;
+mod hooks;
+mod hostile;
+mod journal;
+mod passwords;
+mod prompts;
