@@ -56,14 +56,20 @@ fn look_up(typed: &str) -> Result<Option<Account>, Failure> {
         Ok(None) | Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
         Ok(Some(user)) => {
             let name = UserName::parse(&user.name).map_err(|bad| {
-                Failure::new(Kind::UnknownUser, format!("{}: {bad}", user.name.escape_debug()))
+                Failure::new(
+                    Kind::UnknownUser,
+                    format!("{}: {bad}", user.name.escape_debug()),
+                )
             })?;
             let uid = Some(user.uid.as_raw());
             Ok(Some(Account { name, uid }))
         }
         Err(errno) => Err(Failure::new(
             Kind::Io,
-            format!("cannot ask the passwd database for {typed}: {}", errno.desc()),
+            format!(
+                "cannot ask the passwd database for {typed}: {}",
+                errno.desc()
+            ),
         )),
     }
 }
@@ -71,7 +77,9 @@ fn look_up(typed: &str) -> Result<Option<Account>, Failure> {
 fn unknown(typed: &str) -> Failure {
     Failure::new(
         Kind::UnknownUser,
-        format!("there is no user {typed}: see 'getent passwd', or 'otpctl list' for those enrolled"),
+        format!(
+            "there is no user {typed}: see 'getent passwd', or 'otpctl list' for those enrolled"
+        ),
     )
 }
 

@@ -40,7 +40,9 @@ pub(crate) enum Verb {
     Issue(Issue),
 
     /// Delete issued codes
-    #[command(after_help = "Example: otpctl revoke alice 3f9c02d1\nAfter a restored backup: otpctl revoke --everyone")]
+    #[command(
+        after_help = "Example: otpctl revoke alice 3f9c02d1\nAfter a restored backup: otpctl revoke --everyone"
+    )]
     Revoke(Revoke),
 
     /// Answer as a login would, and use the code up; reads it from standard input
@@ -100,7 +102,9 @@ pub(crate) enum Verb {
     Policy(Policy),
 
     /// Print a completion script
-    #[command(after_help = "Example: otpctl completions bash > /usr/share/bash-completion/completions/otpctl")]
+    #[command(
+        after_help = "Example: otpctl completions bash > /usr/share/bash-completion/completions/otpctl"
+    )]
     Completions(Completions),
 }
 
@@ -209,7 +213,12 @@ pub(crate) struct Issue {
     pub(crate) count: u8,
 
     /// Why, for status and the log
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) reason: String,
 }
 

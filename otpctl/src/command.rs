@@ -24,7 +24,7 @@ use nix::unistd::geteuid;
 use crate::cli::{Cli, Verb};
 use crate::failure::{Ending, Failure, Kind};
 use crate::journal;
-use crate::report::Report;
+use crate::report::{Report, words};
 
 /// What every verb gets besides its own arguments.
 #[derive(Clone, Copy)]
@@ -36,7 +36,10 @@ pub(crate) struct Context<'a> {
 /// Does what was asked.
 pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
     if needs_root(&cli.verb) && !geteuid().is_root() {
-        return Err(Failure::new(Kind::NotPermitted, format!("needs root: sudo {}", again())));
+        return Err(Failure::new(
+            Kind::NotPermitted,
+            format!("needs root: sudo {}", again()),
+        ));
     }
     let context = Context {
         config: cli.config.as_deref(),
@@ -87,8 +90,9 @@ impl Context<'_> {
     /// Logs what was done to a user; that it could not be logged is worth a warning, not an undoing.
     fn log(self, what: &str, rest: &str, user: &str) {
         if let Err(error) = journal::note(what, rest, user) {
+            let why = words::os_error(&error);
             self.report
-                .warning(&format!("this could not be logged (/dev/log: {error})"));
+                .warning(&format!("this could not be logged (/dev/log: {why})"));
         }
     }
 
@@ -98,7 +102,9 @@ impl Context<'_> {
             return Ok(());
         }
         if !self.report.asks() {
-            return Err(Failure::usage(format!("{question} Off a terminal that takes --yes")));
+            return Err(Failure::usage(format!(
+                "{question} Where nobody can be asked, that takes --yes"
+            )));
         }
         match crate::terminal::agrees(question) {
             Ok(true) => Ok(()),

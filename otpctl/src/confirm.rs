@@ -114,7 +114,13 @@ fn offset(
 ) -> Option<i64> {
     let reach = REACH.checked_div(period.as_secs()).unwrap_or(0);
     let reach = u32::try_from(reach).unwrap_or(0);
-    totp::offset_of(&authenticator.secret, authenticator.algorithm, digits, center, reach)
+    totp::offset_of(
+        &authenticator.secret,
+        authenticator.algorithm,
+        digits,
+        center,
+        reach,
+    )
 }
 
 fn other_time(steps: i64, period: Period) -> String {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use otp::store::{Error, PolicyError};
 
+use crate::report::words;
+
 /// How a command ended that did what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -127,7 +129,20 @@ impl Failure {
     pub(crate) fn io(doing: &str, path: &Path, why: &impl Display) -> Self {
         Self::new(
             Kind::Io,
-            format!("cannot {doing} {}: {why}", path.display()),
+            format!(
+                "cannot {doing} {}: {}",
+                path.display(),
+                words::os_error(why)
+            ),
+        )
+    }
+
+    pub(crate) fn nothing_kept(user: &impl Display) -> Self {
+        Self::new(
+            Kind::NotEnrolled,
+            format!(
+                "nothing is kept of {user}, so nothing has changed: 'otpctl list' shows who is enrolled"
+            ),
         )
     }
 
@@ -159,12 +174,17 @@ impl From<PolicyError> for Failure {
         match error {
             PolicyError::Unreadable(Error::Missing { path }) => Self::new(
                 Kind::Policy,
-                format!("there is no policy {}: name one that is there, or leave out --config", path.display()),
+                format!(
+                    "there is no policy {}: name one that is there, or leave out --config",
+                    path.display()
+                ),
             ),
             PolicyError::Unreadable(error) => error.into(),
             PolicyError::Faults { .. } => Self::new(
                 Kind::Policy,
-                format!("{error}; no code is accepted until that is mended, and 'otpctl policy --check FILE' says when it is"),
+                format!(
+                    "{error}; no code is accepted until that is mended, and 'otpctl policy --check FILE' says when it is"
+                ),
             ),
         }
     }

@@ -18,8 +18,8 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -31,7 +31,9 @@ fn main() -> ExitCode {
         Err(error) => return not_understood(&error),
     };
     // A policy is read from its directory, so that has to be known.
-    cli.config = cli.config.map(|path| std::path::absolute(&path).unwrap_or(path));
+    cli.config = cli
+        .config
+        .map(|path| std::path::absolute(&path).unwrap_or(path));
     let report = Report::new(cli.json);
     let exit = match command::run(&cli, &report) {
         Ok(ending) => ending.exit(),
@@ -42,7 +44,10 @@ fn main() -> ExitCode {
 
 /// Help and version go out as they are. A usage error is one sentence, like every other.
 fn not_understood(error: &clap::Error) -> ExitCode {
-    let is_wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let is_wanted = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
     if is_wanted || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // Nobody is left to tell where this cannot be printed.
         let _ = error.print();
@@ -58,13 +63,15 @@ fn sentence(said: &str) -> String {
     let words: Vec<&str> = first.split_whitespace().collect();
     let text = words.join(" ");
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    format!("{text}; see otpctl --help, or otpctl VERB --help")
+    let verbs = Cli::command();
+    let verb = std::env::args().find(|arg| verbs.find_subcommand(arg).is_some());
+    let verb = verb.map_or_else(String::new, |verb| format!(" {verb}"));
+    format!("{text}; see otpctl{verb} --help")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -75,7 +82,11 @@ mod tests {
     fn every_verb_has_an_example() {
         for verb in Cli::command().get_subcommands() {
             let after = verb.get_after_help().map(ToString::to_string);
-            assert!(after.is_some_and(|text| text.contains("otpctl ")), "{}", verb.get_name());
+            assert!(
+                after.is_some_and(|text| text.contains("otpctl ")),
+                "{}",
+                verb.get_name()
+            );
         }
     }
 }

@@ -116,7 +116,9 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut goes_on = false;
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
-        let (part, more) = line.strip_suffix('\\').map_or((line, false), |part| (part, true));
+        let (part, more) = line
+            .strip_suffix('\\')
+            .map_or((line, false), |part| (part, true));
         match lines.last_mut().filter(|_| goes_on) {
             Some((_, before)) => {
                 before.push(' ');
@@ -206,6 +208,11 @@ impl Control {
         }
     }
 
+    /// Whether a success ends the stack or jumps over the lines that follow.
+    pub(crate) fn ends_on_success(&self) -> bool {
+        matches!(self.action("success"), Action::Done | Action::Jump(_))
+    }
+
     /// What is done about this answer. What a line says nothing of is bad.
     fn action(&self, answer: &str) -> Action {
         let named = |name: &str| self.actions.iter().find(|(known, _)| known == name);
@@ -275,7 +282,13 @@ mod tests {
         let found = modules(&lines);
         let names: Vec<(usize, &str, &str)> = found
             .iter()
-            .map(|(line, module)| (line.number, module.name.as_str(), module.control.text.as_str()))
+            .map(|(line, module)| {
+                (
+                    line.number,
+                    module.name.as_str(),
+                    module.control.text.as_str(),
+                )
+            })
             .collect();
         assert_eq!(
             names,

@@ -92,7 +92,15 @@ impl Picture {
                     (false, false) => ' ',
                 }
             });
-            push_line(&mut text, cells, if colour { (BLACK_ON_WHITE, PLAIN) } else { ("", "") });
+            push_line(
+                &mut text,
+                cells,
+                if colour {
+                    (BLACK_ON_WHITE, PLAIN)
+                } else {
+                    ("", "")
+                },
+            );
         }
         text
     }
@@ -110,7 +118,11 @@ impl Picture {
                 }
                 line.push_str(if colour || dark { "  " } else { "##" });
             }
-            push_line(&mut text, line.chars(), if colour { ("", PLAIN) } else { ("", "") });
+            push_line(
+                &mut text,
+                line.chars(),
+                if colour { ("", PLAIN) } else { ("", "") },
+            );
         }
         text
     }
@@ -131,14 +143,19 @@ impl Picture {
                 std::io::ErrorKind::AlreadyExists => is_there(path),
                 _ => Failure::io("make", path, &error),
             })?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(|error| {
-            let _ = fs::remove_file(path);
-            Failure::io("write", path, &error)
-        })
+        file.write_all(&bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(|error| {
+                let _ = fs::remove_file(path);
+                Failure::io("write", path, &error)
+            })
     }
 
     fn is_dark(&self, x: usize, y: usize) -> bool {
-        let inner = |at: usize| at.checked_sub(QUIET_ZONE).filter(|at| *at < self.code.width());
+        let inner = |at: usize| {
+            at.checked_sub(QUIET_ZONE)
+                .filter(|at| *at < self.code.width())
+        };
         match (inner(x), inner(y)) {
             (Some(x), Some(y)) => self.code[(x, y)] == Color::Dark,
             _ => false,

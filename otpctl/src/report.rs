@@ -23,6 +23,7 @@ pub(crate) mod words;
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -31,8 +32,10 @@ pub(crate) use page::{Page, Tint};
 
 use crate::failure::{Failure, Kind};
 
-/// Width where there is no terminal to ask.
-const USUAL_WIDTH: usize = 80;
+/// Narrower than this nothing can be told.
+const NARROWEST: usize = 20;
+/// Width where nobody looks.
+const UNBOUNDED: usize = 100_000;
 /// Below this many users nobody needs to be told that it goes on.
 const MANY: usize = 1000;
 
@@ -78,7 +81,7 @@ impl Report {
             text.push(b'\n');
             text
         } else {
-            let mut page = Page::new(has_colour(&io::stdout()), width());
+            let mut page = Page::new(has_colour(&io::stdout()), width(&io::stdout()));
             answer.page(&mut page);
             page.into_bytes()
         };
@@ -152,7 +155,7 @@ impl Report {
 
     fn to_stderr(&self, label: &str, tint: Tint, text: &str) {
         self.clear_progress();
-        let mut page = Page::new(has_colour(&io::stderr()), width());
+        let mut page = Page::new(has_colour(&io::stderr()), width(&io::stderr()));
         page.labelled(label, tint, text);
         // There is nobody left to tell that standard error takes nothing.
         let _ = io::stderr().lock().write_all(&page.into_bytes());
@@ -191,20 +194,18 @@ fn unprintable(why: &impl std::fmt::Display) -> Failure {
 }
 
 /// Colour only on a terminal that has it and was not told otherwise (no-color.org).
-pub(crate) fn has_colour(to: &impl IsTerminal) -> bool {
+fn has_colour(to: &impl IsTerminal) -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     to.is_terminal() && !refused && !is_dumb
 }
 
-/// Columns to write in.
-pub(crate) fn width() -> usize {
-    terminal_width().unwrap_or(USUAL_WIDTH)
-}
-
-fn terminal_width() -> Option<usize> {
-    let told = std::env::var("COLUMNS").ok();
-    let told = told.and_then(|columns| columns.parse().ok());
-    let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    told.or_else(asked).filter(|width| *width >= 20)
+/// Columns to write in: the terminal's. What goes elsewhere is not wrapped.
+fn width(to: &(impl IsTerminal + AsFd)) -> usize {
+    let asked = terminal_size::terminal_size_of(to).map(|(width, _)| usize::from(width.0));
+    match asked.filter(|_| to.is_terminal()) {
+        Some(width) if width >= NARROWEST => width,
+        Some(_) => NARROWEST,
+        None => UNBOUNDED,
+    }
 }

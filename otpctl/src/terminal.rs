@@ -172,7 +172,7 @@ fn read_byte(from: BorrowedFd<'_>) -> io::Result<Option<u8>> {
         match unistd::read(from, &mut *byte) {
             Err(Errno::EINTR) => {}
             Ok(0) | Err(Errno::EIO) => return Ok(None),
-            Ok(_) => return Ok(Some(byte[0])),
+            Ok(_) => return Ok(byte.first().copied()),
             Err(errno) => return Err(errno.into()),
         }
     }

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use super::{Context, explain, verify};
 use crate::cli::Model;
 use crate::failure::{Ending, Failure};
-use crate::report::steps::{Step, Steps};
+use crate::report::steps::{Between, Step, Steps};
 use crate::report::words::{self, Stamp};
 use crate::report::{Tint, codes};
 use crate::{clock, entropy};
@@ -66,50 +66,79 @@ pub(super) fn run(context: Context<'_>, model: Model) -> Result<Ending, Failure>
 impl Stage<'_> {
     /// A code is math: secret and clock give it on both sides.
     fn totp(&mut self) -> Result<(), Failure> {
-        self.hint("A TOTP is math: phone and server share a secret and a clock, and nothing is sent.\n");
+        self.say(
+            "A TOTP is math: phone and server share a secret and a clock, and nothing is sent.\n",
+        )?;
         let authenticator = self.enrolled()?;
         let secret = authenticator.secret.to_base32();
-        self.tell("secret", Tint::Plain, &words::key(&secret), json!({"secret": secret.as_str()}))?;
+        self.tell(
+            "secret",
+            Tint::Plain,
+            &words::key(&secret),
+            json!({"secret": secret.as_str()}),
+        )?;
 
         let period = Period::THIRTY;
         let now = clock::now();
         let step = TimeStep::at(now, period);
         let (secs, number) = (now.as_secs(), step.number());
-        self.tell("unix time", Tint::Plain, &format!("{secs} s since 1970"), json!({"unix_time": secs}))?;
+        self.tell(
+            "unix time",
+            Tint::Plain,
+            &format!("{secs} s since 1970"),
+            json!({"unix_time": secs}),
+        )?;
         let text = format!("{secs} / {} = {number}", period.as_secs());
         self.tell("step", Tint::Plain, &text, json!({"number": number}))?;
         let code = explain::code(&authenticator, step);
-        let text = format!("{}   HMAC-SHA1 of the step under the secret, cut to 6 digits", words::grouped(&code).as_str());
+        let text = format!(
+            "{}   HMAC-SHA1 of the step under the secret, cut to 6 digits",
+            words::grouped(&code).as_str()
+        );
         self.tell("code", Tint::Strong, &text, json!({"code": code}))?;
 
         let record = self.store.read(&self.alice)?;
         for checked in explain::checked(&record, &authenticator, now, &self.policy) {
             let code = words::grouped(&checked.code);
-            let text = format!("{:+}   step {}   {}", checked.offset, checked.step, code.as_str());
-            let figures = json!({"number": checked.step, "offset": checked.offset, "code": checked.code});
+            let text = format!(
+                "{:+}   step {}   {}",
+                checked.offset,
+                checked.step,
+                code.as_str()
+            );
+            let figures =
+                json!({"number": checked.step, "offset": checked.offset, "code": checked.code});
             self.tell("checks", Tint::Plain, &text, figures)?;
         }
-        self.hint("\nThe server checks a step to each side, for clocks that are off. Alice types the code, twice.\n");
+        self.say("\nThe server checks a step to each side, for clocks that are off. Alice types the code, twice.\n")?;
         self.answer(&code)?;
         self.answer(&code)?;
-        self.hint("\nAn accepted step is dead, and so is every step before it.");
+        self.say("\nAn accepted step is dead, and so is every step before it.")?;
         Ok(())
     }
 
     /// A code is memory: drawn, kept as a keyed hash, compared, gone.
     fn stored(&mut self) -> Result<(), Failure> {
-        self.hint("A stored code is memory: the server draws it, keeps a keyed hash, and a person hands it over.\n");
+        self.say("A stored code is memory: the server draws it, keeps a keyed hash, and a person hands it over.\n")?;
         let (code, _) = self.issued(Duration::from_secs(600))?;
         self.answer(&code)?;
         self.answer(&code)?;
-        self.hint(&format!("\nOnce is once. Another, good for {}, and somebody guesses.\n", words::span(SHORT)));
+        self.say(&format!(
+            "\nOnce is once. Another, good for {}, and somebody guesses.\n",
+            words::span(SHORT)
+        ))?;
         let (code, id) = self.issued(SHORT)?;
         self.answer(&not(&code))?;
         self.attempts(id)?;
-        self.tell("waits", Tint::Plain, &words::span(SHORT), json!({"seconds": SHORT.as_secs()}))?;
+        self.tell(
+            "waits",
+            Tint::Plain,
+            &words::span(SHORT),
+            json!({"seconds": SHORT.as_secs()}),
+        )?;
         sleep(SHORT);
         self.answer(&code)?;
-        self.hint("\nThe same six digits on the screen, another system behind them: expiry instead of clock skew,\na count of attempts instead of time steps.");
+        self.say("\nThe same six digits on the screen, another system behind them: expiry instead of clock skew, a count of attempts instead of time steps.")?;
         Ok(())
     }
 
@@ -162,7 +191,8 @@ impl Stage<'_> {
             words::end(ends, now),
             words::span(ttl)
         );
-        let figures = json!({"id": id.to_string(), "code": code.expose(), "expires_at": Stamp(ends)});
+        let figures =
+            json!({"id": id.to_string(), "code": code.expose(), "expires_at": Stamp(ends)});
         self.tell("issues", Tint::Strong, &text, figures)?;
         Ok((code.expose().to_owned(), id))
     }
@@ -172,7 +202,12 @@ impl Stage<'_> {
         let code = record.issued.iter().find(|code| code.id == id);
         let attempts = code.map_or(0, StoredCode::attempts);
         let text = format!("{attempts} of {MAX_ATTEMPTS}, and the code is still good");
-        self.tell("attempts", Tint::Plain, &text, json!({"attempts": attempts, "of": MAX_ATTEMPTS}))
+        self.tell(
+            "attempts",
+            Tint::Plain,
+            &text,
+            json!({"attempts": attempts, "of": MAX_ATTEMPTS}),
+        )
     }
 
     /// Alice types a code.
@@ -184,7 +219,12 @@ impl Stage<'_> {
             Verdict::Accepted(accepted) => {
                 let method = accepted.method.name();
                 let figures = json!({"code": code, "result": "accepted", "method": method, "offset": accepted.offset});
-                self.tell("accepted", Tint::Good, &format!("{}   {method}", typed.as_str()), figures)
+                self.tell(
+                    "accepted",
+                    Tint::Good,
+                    &format!("{}   {method}", typed.as_str()),
+                    figures,
+                )
             }
             Verdict::Refused(reason) => {
                 let figures = json!({"code": code, "result": "refused", "reason": reason.name()});
@@ -195,10 +235,12 @@ impl Stage<'_> {
         }
     }
 
-    fn hint(&self, text: &str) {
-        for line in text.split('\n') {
-            self.context.report.hint(line);
+    /// Says something to people. To scripts the steps are enough.
+    fn say(&self, text: &str) -> Result<(), Failure> {
+        if self.context.report.is_json() {
+            return Ok(());
         }
+        self.context.report.answer(&Between(text))
     }
 
     fn tell(

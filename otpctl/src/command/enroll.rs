@@ -54,12 +54,21 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
 
     let confirms = context.report.asks() && context.report.is_seen() && !args.no_confirm;
     // While somebody is asked, Ctrl-C is an answer: taken before there is a file to take away again.
-    let terminal = if confirms { Some(take_terminal()?) } else { None };
+    let terminal = if confirms {
+        Some(take_terminal()?)
+    } else {
+        None
+    };
     let saved = Saved::new(&picture, &form)?;
     let confirmed = match &terminal {
         Some(terminal) => {
             context.report.answer(&showing)?;
-            Some(confirm::first_code(context.report, terminal, &authenticator, &house.policy)?)
+            Some(confirm::first_code(
+                context.report,
+                terminal,
+                &authenticator,
+                &house.policy,
+            )?)
         }
         None => None,
     };
@@ -129,7 +138,9 @@ fn check_text(flag: &str, text: &str) -> Result<(), Failure> {
         return Ok(());
     };
     let shown = text.escape_debug();
-    Err(Failure::usage(format!("{flag} \"{shown}\": {wrong}; write it otherwise")))
+    Err(Failure::usage(format!(
+        "{flag} \"{shown}\": {wrong}; write it otherwise"
+    )))
 }
 
 /// Told before anything is shown; the store looks again when it commits.
@@ -143,7 +154,9 @@ fn refuse_second(house: &House, account: &Account, replace: bool) -> Result<(), 
 fn already(user: &UserName) -> Failure {
     Failure::new(
         Kind::AlreadyEnrolled,
-        format!("{user} is enrolled already and nothing has changed: 'otpctl show {user}' for a second device, 'otpctl enroll {user} --replace' for a new secret"),
+        format!(
+            "{user} is enrolled already and nothing has changed: 'otpctl show {user}' for a second device, 'otpctl enroll {user} --replace' for a new secret"
+        ),
     )
 }
 
@@ -197,7 +210,9 @@ pub(super) fn draw_recovery(
 ) -> (RecoveryList, Vec<Zeroizing<String>>) {
     let generation = Generation::draw(rng);
     let codes: Vec<RecoveryCode> = (0..count).map(|_| RecoveryCode::draw(rng)).collect();
-    let digests = codes.iter().map(|code| key.recovery(user, generation, code));
+    let digests = codes
+        .iter()
+        .map(|code| key.recovery(user, generation, code));
     let list = RecoveryList {
         generation,
         digests: digests.collect(),

@@ -73,11 +73,15 @@ pub(super) fn checked(
             verdict,
         })
     };
-    (window.saturating_neg()..=window).filter_map(look).collect()
+    (window.saturating_neg()..=window)
+        .filter_map(look)
+        .collect()
 }
 
 pub(super) fn code(of: &Authenticator, step: TimeStep) -> String {
-    totp::code(&of.secret, of.algorithm, of.length, step).expose().to_owned()
+    totp::code(&of.secret, of.algorithm, of.length, step)
+        .expose()
+        .to_owned()
 }
 
 /// Asks the one place that accepts, and keeps nothing of it.

@@ -55,11 +55,10 @@ pub(super) fn run(context: Context<'_>, args: &cli::Issue) -> Result<Ending, Fai
     }
     warn_of_length(context, &order, &lengths);
 
-    let mut handed: Vec<Handed> = kept.into_iter().flat_map(|kept| kept.handed).collect();
-    let is_single = order.accounts.len() == 1 && order.count == 1;
-    match handed.pop().filter(|_| is_single) {
-        Some(code) => context.report.answer(&code)?,
-        None => context.report.answer(&HandedAll { codes: handed })?,
+    let codes: Vec<Handed> = kept.into_iter().flat_map(|kept| kept.handed).collect();
+    match codes.as_slice() {
+        [code] => context.report.answer(code)?,
+        _ => context.report.answer(&HandedAll { codes })?,
     }
     Ok(Ending::Done)
 }
@@ -101,7 +100,9 @@ fn ttl(told: Option<&str>, policy: &IssuedPolicy) -> Result<Duration, Failure> {
     let max = format_duration(policy.max_ttl);
     let ttl = parse_duration(told).ok_or_else(|| {
         let shown = told.escape_debug();
-        Failure::usage(format!("--ttl {shown}: it takes a time above zero, such as 90s, 15m or 2h, up to {max}"))
+        Failure::usage(format!(
+            "--ttl {shown}: it takes a time above zero, such as 90s, 15m or 2h, up to {max}"
+        ))
     })?;
     if ttl > policy.max_ttl {
         return Err(Failure::usage(format!(
@@ -116,7 +117,11 @@ fn lengths_before(store: &impl Store, order: &Order<'_>) -> Result<Vec<Vec<usize
     let now = clock::now();
     let lengths = |account: &Account| {
         let record = store.read(account)?;
-        let live = record.issued.iter().filter(|code| code.is_live(now)).count();
+        let live = record
+            .issued
+            .iter()
+            .filter(|code| code.is_live(now))
+            .count();
         if live.saturating_add(order.count.into()) > MAX_LIVE {
             return Err(too_many(account, live));
         }
@@ -206,7 +211,11 @@ fn taken_back(store: &impl Store, done: &[Kept], failure: Failure) -> Failure {
         let ours = |id| kept.ids.contains(&id);
         store.revoke(&kept.account, clock::now(), ours).is_err()
     };
-    let left: Vec<&str> = done.iter().filter(stays).map(|kept| kept.account.name.as_str()).collect();
+    let left: Vec<&str> = done
+        .iter()
+        .filter(stays)
+        .map(|kept| kept.account.name.as_str())
+        .collect();
     if left.is_empty() {
         return failure;
     }
@@ -230,7 +239,12 @@ fn warn_of_length(context: Context<'_>, order: &Order<'_>, lengths: &[Vec<usize>
     let alike = |(account, lengths): (&Account, &Vec<usize>)| {
         lengths.contains(&digits).then(|| account.name.to_string())
     };
-    let alike: Vec<String> = order.accounts.iter().zip(lengths).filter_map(alike).collect();
+    let alike: Vec<String> = order
+        .accounts
+        .iter()
+        .zip(lengths)
+        .filter_map(alike)
+        .collect();
     if !alike.is_empty() {
         context.report.warning(&format!(
             "{digits} digits are what the authenticator of {} shows too, so wrong answers count against both; 8 digits keep them apart",
@@ -251,9 +265,16 @@ mod tests {
             max_ttl: Duration::from_secs(3600),
         };
         assert_eq!(ttl(None, &policy).unwrap(), Duration::from_secs(600));
-        assert_eq!(ttl(Some("60m"), &policy).unwrap(), Duration::from_secs(3600));
+        assert_eq!(
+            ttl(Some("60m"), &policy).unwrap(),
+            Duration::from_secs(3600)
+        );
         for told in ["0", "0s", "61m", "", "ten", "-5m"] {
-            assert_eq!(ttl(Some(told), &policy).unwrap_err().kind, Kind::Usage, "{told}");
+            assert_eq!(
+                ttl(Some(told), &policy).unwrap_err().kind,
+                Kind::Usage,
+                "{told}"
+            );
         }
     }
 

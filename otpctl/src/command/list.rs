@@ -13,7 +13,9 @@ use crate::{account, clock};
 pub(super) fn run(context: Context<'_>) -> Result<Ending, Failure> {
     let house = House::open(context.config)?;
     let names = house.store.users()?;
-    let widths = names.iter().map(|name| words::columns(&words::printable(name.as_str())));
+    let widths = names
+        .iter()
+        .map(|name| words::columns(&words::printable(name.as_str())));
     let column = widths.max().unwrap_or(0);
     let mut ending = Ending::Done;
     let mut listed = 0_usize;
@@ -35,7 +37,9 @@ pub(super) fn run(context: Context<'_>) -> Result<Ending, Failure> {
         }
     }
     if listed == 0 && ending == Ending::Done {
-        context.report.hint("Nobody is enrolled and no issued code is pending. Next: otpctl enroll USER");
+        context
+            .report
+            .hint("Nobody is enrolled and no issued code is pending. Next: otpctl enroll USER");
     }
     Ok(ending)
 }

@@ -24,7 +24,9 @@ fn in_force(context: Context<'_>) -> Result<Ending, Failure> {
     match load_policy(context.config) {
         Ok(parsed) => answer(context, &parsed, path),
         Err(PolicyError::Faults { path, faults }) => {
-            context.report.answer(&Rules::faulty(&faults, &path.display().to_string()))?;
+            context
+                .report
+                .answer(&Rules::faulty(&faults, &path.display().to_string()))?;
             Ok(Ending::AtFault)
         }
         Err(error) => Err(error.into()),
@@ -53,13 +55,18 @@ fn text(file: &Path) -> Result<String, Failure> {
 }
 
 fn answer(context: Context<'_>, parsed: &Parsed, path: &Path) -> Result<Ending, Failure> {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
     let rules = Rules::in_force(&parsed.settings(), &path.display().to_string(), &name);
     context.report.answer(&rules)?;
     Ok(Ending::Done)
 }
 
 fn faulty(context: Context<'_>, faults: &[Fault], path: &Path) -> Result<Ending, Failure> {
-    context.report.answer(&Rules::faulty(faults, &path.display().to_string()))?;
+    context
+        .report
+        .answer(&Rules::faulty(faults, &path.display().to_string()))?;
     Ok(Ending::No)
 }

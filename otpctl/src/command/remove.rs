@@ -20,14 +20,14 @@ pub(super) fn run(context: Context<'_>, args: &cli::Remove) -> Result<Ending, Fa
     let account = account::present_or_kept(&args.user, &house.store)?;
     let user = words::printable(account.name.as_str());
     if !house.store.users()?.contains(&account.name) {
-        return Err(Failure::not_enrolled(&account.name));
+        return Err(Failure::nothing_kept(&account.name));
     }
     context.agrees(
         args.yes,
         &format!("This deletes the secret, the state and the codes of {user}."),
     )?;
     if !house.store.remove(&account)? {
-        return Err(Failure::not_enrolled(&account.name));
+        return Err(Failure::nothing_kept(&account.name));
     }
     context.log("removed", "", account.name.as_str());
     let record = Record::none(account.name.clone());
@@ -47,7 +47,9 @@ fn afterwards(account: &Account, user: &str) -> String {
     let lines = pam_stack::services_with_module(Path::new("/etc/pam.d"));
     let named = |nullok: bool| {
         let services = lines.iter().filter(|line| line.nullok == nullok);
-        let names: Vec<String> = services.map(|line| words::printable(&line.service)).collect();
+        let names: Vec<String> = services
+            .map(|line| words::printable(&line.service))
+            .collect();
         names.join(", ")
     };
     match (named(false), named(true)) {
@@ -58,7 +60,9 @@ fn afterwards(account: &Account, user: &str) -> String {
             format!("She still logs in, without a code: the PAM line of {lax} has nullok.")
         }
         (strict, lax) if lax.is_empty() => {
-            format!("She cannot log in by {strict} any more: the PAM line there has no nullok. Next: otpctl enroll {user}")
+            format!(
+                "She cannot log in by {strict} any more: the PAM line there has no nullok. Next: otpctl enroll {user}"
+            )
         }
         (strict, lax) => format!(
             "She cannot log in by {strict} any more, and still by {lax}, without a code (nullok). Next: otpctl enroll {user}"

@@ -36,7 +36,9 @@ fn everyone(context: Context<'_>, house: &House, yes: bool) -> Result<Ending, Fa
     let mut revoked = Vec::new();
     let mut ending = Ending::Done;
     for (index, name) in names.iter().enumerate() {
-        context.report.progress("revoking of user", index, names.len());
+        context
+            .report
+            .progress("revoking of user", index, names.len());
         let account = account::gone(name);
         match of_user(house, &account, |_| true) {
             Ok(ids) => {
@@ -57,7 +59,9 @@ fn everyone(context: Context<'_>, house: &House, yes: bool) -> Result<Ending, Fa
 /// The one code that an id, or the beginning of one, names.
 fn one(house: &House, account: &Account, typed: &str) -> Result<CodeId, Failure> {
     let is_id = (SHORTEST_ID..=ID_LENGTH).contains(&typed.len())
-        && typed.chars().all(|letter| matches!(letter, '0'..='9' | 'a'..='f'));
+        && typed
+            .chars()
+            .all(|letter| matches!(letter, '0'..='9' | 'a'..='f'));
     if !is_id {
         let shown = typed.escape_debug();
         let name = &account.name;
@@ -76,7 +80,10 @@ fn one(house: &House, account: &Account, typed: &str) -> Result<CodeId, Failure>
         return Err(not_one(account, typed, meant.len()));
     };
     let revoked = of_user(house, account, |candidate| candidate == *id)?;
-    revoked.first().copied().ok_or_else(|| not_one(account, typed, 0))
+    revoked
+        .first()
+        .copied()
+        .ok_or_else(|| not_one(account, typed, 0))
 }
 
 fn not_one(account: &Account, typed: &str, found: usize) -> Failure {
@@ -98,9 +105,8 @@ fn of_user(
     which: impl Fn(CodeId) -> bool,
 ) -> Result<Vec<CodeId>, Failure> {
     let now = clock::now();
-    let revoked = account::whoever_it_was(account, |account| {
-        house.store.revoke(account, now, &which)
-    })?;
+    let revoked =
+        account::whoever_it_was(account, |account| house.store.revoke(account, now, &which))?;
     Ok(revoked)
 }
 

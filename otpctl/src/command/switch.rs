@@ -35,7 +35,7 @@ pub(super) fn run(context: Context<'_>, user: &str, switch: Switch) -> Result<En
         (is_somebody(record), changes)
     })?;
     if !is_kept {
-        return Err(Failure::not_enrolled(&account.name));
+        return Err(Failure::nothing_kept(&account.name));
     }
     context.log(switch.word(), "", name);
     let record = house.store.read(&account)?;

@@ -28,7 +28,9 @@ pub(super) fn run(context: Context<'_>, user: &str) -> Result<Ending, Failure> {
         Ok(passcode) => judged(&house.store, &account, &passcode, &house.policy)?,
         Err(_) => Verdict::Refused(Reason::Malformed),
     };
-    context.report.answer(&Verified::new(account.name.as_str(), verdict))?;
+    context
+        .report
+        .answer(&Verified::new(account.name.as_str(), verdict))?;
     Ok(match verdict {
         Verdict::Accepted(_) => Ending::Done,
         Verdict::Refused(_) => Ending::No,

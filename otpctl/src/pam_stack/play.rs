@@ -115,7 +115,11 @@ fn well(impression: Impression, answer: &str) -> Impression {
 }
 
 fn answer(module: &Module, answers: Answers) -> &'static str {
-    let others = if answers.others { "success" } else { "auth_err" };
+    let others = if answers.others {
+        "success"
+    } else {
+        "auth_err"
+    };
     match module.name.as_str() {
         MODULE => match answers.ours {
             Ours::Success => "success",
@@ -146,7 +150,10 @@ mod tests {
             "common-auth" => Some(COMMON.to_owned()),
             _ => None,
         };
-        play(&auth_lines("service", &read).unwrap(), Answers { ours, others })
+        play(
+            &auth_lines("service", &read).unwrap(),
+            Answers { ours, others },
+        )
     }
 
     #[test]
@@ -201,6 +208,10 @@ mod tests {
     fn nothing_that_says_yes_is_no() {
         assert!(!passes("", Ours::Success, true));
         assert!(!passes("auth optional pam_otp.so\n", Ours::AuthErr, true));
-        assert!(!passes("auth [success=9] pam_otp.so\n", Ours::Success, true));
+        assert!(!passes(
+            "auth [success=9] pam_otp.so\n",
+            Ours::Success,
+            true
+        ));
     }
 }

@@ -26,15 +26,25 @@ impl Answer for Handed {
     fn page(&self, page: &mut Page) {
         let code = words::grouped(&self.code);
         let shown = page.painted(Tint::Strong, &code);
-        page.line(&format!("{}   good once, {}", shown.as_str(), until(self.expires_at.0, page.now())));
+        page.line(&format!(
+            "{}   good once, {}",
+            shown.as_str(),
+            until(self.expires_at.0, page.now())
+        ));
         let user = words::printable(&self.user);
         let id = &self.id;
-        page.paragraph(&format!("She types it at the same prompt. Revoke: otpctl revoke {user} {id}"));
+        page.paragraph(&format!(
+            "She types it at the same prompt. Revoke: otpctl revoke {user} {id}"
+        ));
     }
 }
 
 fn until(end: UnixTime, now: UnixTime) -> String {
-    format!("until {} ({})", words::end(end, now), words::span(end.since(now)))
+    format!(
+        "until {} ({})",
+        words::end(end, now),
+        words::span(end.since(now))
+    )
 }
 
 /// Several codes that were issued.
@@ -45,7 +55,10 @@ pub(crate) struct HandedAll {
 
 impl Answer for HandedAll {
     fn page(&self, page: &mut Page) {
-        let names = self.codes.iter().map(|code| words::columns(&words::printable(&code.user)));
+        let names = self
+            .codes
+            .iter()
+            .map(|code| words::columns(&words::printable(&code.user)));
         let column = names.max().unwrap_or(0);
         for code in &self.codes {
             let user = words::printable(&code.user);
@@ -57,7 +70,9 @@ impl Answer for HandedAll {
         }
         if let Some(first) = self.codes.first() {
             let until = until(first.expires_at.0, page.now());
-            page.paragraph(&format!("Each good once, {until}. Revoke: otpctl revoke USER ID"));
+            page.paragraph(&format!(
+                "Each good once, {until}. Revoke: otpctl revoke USER ID"
+            ));
         }
     }
 }
@@ -72,12 +87,18 @@ pub(crate) struct Revoked {
 
 impl Answer for Revoked {
     fn page(&self, page: &mut Page) {
-        let whose = self.user.as_deref().map_or_else(|| "everyone".to_owned(), words::printable);
+        let whose = self
+            .user
+            .as_deref()
+            .map_or_else(|| "everyone".to_owned(), words::printable);
         match self.revoked.as_slice() {
             [] => page.paragraph(&format!("There was no issued code to revoke for {whose}.")),
             [id] => page.paragraph(&format!("revoked {id} of {whose}")),
             ids if self.user.is_none() => {
-                page.paragraph(&format!("revoked {}", words::count(ids.len() as u64, "code")));
+                page.paragraph(&format!(
+                    "revoked {}",
+                    words::count(ids.len() as u64, "code")
+                ));
             }
             ids => page.paragraph(&format!("revoked {} of {whose}", ids.join(", "))),
         }

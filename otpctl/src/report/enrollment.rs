@@ -82,7 +82,11 @@ impl Serialize for Showing<'_> {
 impl Answer for Showing<'_> {
     fn page(&self, page: &mut Page) {
         let is_drawn = self.picture(page);
-        let lead = if is_drawn { "or type the key" } else { "type the key" };
+        let lead = if is_drawn {
+            "or type the key"
+        } else {
+            "type the key"
+        };
         page.labelled_column(lead, Tint::Strong, &words::key(&self.setup.secret));
         page.labelled_column("", Tint::Plain, &self.setup.words);
         page.labelled_column("or open", Tint::Plain, &self.setup.uri);
@@ -97,13 +101,19 @@ impl Showing<'_> {
         let (needed, text) = match self.form {
             Form::None => return false,
             Form::Png(path) | Form::Svg(path) => {
-                page.paragraph(&format!("Scan {} with an authenticator app", path.display()));
+                page.paragraph(&format!(
+                    "Scan {} with an authenticator app",
+                    path.display()
+                ));
                 page.paragraph("It holds the secret: remove it when it is scanned.");
                 page.blank();
                 return true;
             }
             Form::Utf8 => (side, self.picture.to_utf8(page.has_colour())),
-            Form::Ascii => (side.saturating_mul(2), self.picture.to_ascii(page.has_colour())),
+            Form::Ascii => (
+                side.saturating_mul(2),
+                self.picture.to_ascii(page.has_colour()),
+            ),
         };
         if needed > page.width() {
             page.paragraph(&format!(
@@ -141,7 +151,9 @@ impl Serialize for Welcome<'_> {
 impl Answer for Welcome<'_> {
     fn page(&self, page: &mut Page) {
         let user = words::printable(&self.setup.user);
-        let drift = self.confirmed.and_then(|steps| words::drift(steps, self.setup.period));
+        let drift = self
+            .confirmed
+            .and_then(|steps| words::drift(steps, self.setup.period));
         let drift = drift.map_or_else(String::new, |drift| {
             format!(" Her phone's clock is {drift}, which is fine.")
         });
@@ -157,7 +169,9 @@ impl Answer for Welcome<'_> {
         if !self.recovery_codes.is_empty() {
             recovery(page, self.recovery_codes);
         }
-        page.paragraph("Next: otpctl doctor sshd   (says what is missing before ssh asks for codes)");
+        page.paragraph(
+            "Next: otpctl doctor sshd   (says what is missing before ssh asks for codes)",
+        );
     }
 }
 
@@ -191,6 +205,8 @@ impl Answer for Recovery<'_> {
     fn page(&self, page: &mut Page) {
         recovery(page, self.recovery_codes);
         let user = words::printable(self.user);
-        page.paragraph(&format!("The codes {user} had before no longer work. Her authenticator is as it was."));
+        page.paragraph(&format!(
+            "The codes {user} had before no longer work. Her authenticator is as it was."
+        ));
     }
 }

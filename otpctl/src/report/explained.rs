@@ -48,8 +48,14 @@ impl Answer for Explained {
             None => page.row("secret", "shared with her app (--show-secret shows it)"),
         }
         let at = words::moment(UnixTime::from_secs(self.unix_time), page.now());
-        page.row("unix time", &format!("{} s since 1970, which is {at}", self.unix_time));
-        page.row("step", &format!("{} / {} = {}", self.unix_time, self.period, self.step));
+        page.row(
+            "unix time",
+            &format!("{} s since 1970, which is {at}", self.unix_time),
+        );
+        page.row(
+            "step",
+            &format!("{} / {} = {}", self.unix_time, self.period, self.step),
+        );
         let left = words::count(self.seconds_left, "second");
         let code = words::grouped(&self.code);
         page.row("code", &format!("{}   for {left} more", code.as_str()));
@@ -63,10 +69,18 @@ impl Answer for Explained {
 
 impl Checked {
     pub(crate) fn line(&self, page: &mut Page) {
-        let tint = if self.verdict == "accepted" { Tint::Good } else { Tint::Warning };
+        let tint = if self.verdict == "accepted" {
+            Tint::Good
+        } else {
+            Tint::Warning
+        };
         let verdict = page.painted(tint, self.verdict);
         let code = words::grouped(&self.code);
         let (offset, step) = (self.offset, self.step);
-        page.line(&format!("  {offset:+3}   step {step}   {}   {}", code.as_str(), verdict.as_str()));
+        page.line(&format!(
+            "  {offset:+3}   step {step}   {}   {}",
+            code.as_str(),
+            verdict.as_str()
+        ));
     }
 }

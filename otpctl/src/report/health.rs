@@ -32,14 +32,22 @@ impl Check {
     }
 
     /// Something that is no fault and should be known.
-    pub(crate) fn known(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn known(
+        name: &'static str,
+        detail: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         Self {
             fix: Some(fix.into()),
             ..Self::good(name, detail)
         }
     }
 
-    pub(crate) fn fault(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn fault(
+        name: &'static str,
+        detail: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         Self {
             ok: false,
             ..Self::known(name, detail, fix)

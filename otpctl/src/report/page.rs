@@ -166,7 +166,9 @@ mod tests {
 
     #[test]
     fn a_row_hangs_beside_its_label() {
-        let text = page(34, |page| page.row("failures", "two since then, and none of them held"));
+        let text = page(34, |page| {
+            page.row("failures", "two since then, and none of them held")
+        });
         assert_eq!(
             text,
             "failures    two since then, and\n            none of them held\n"

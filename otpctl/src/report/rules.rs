@@ -39,9 +39,14 @@ impl Rules {
                 |line| format!("{name} line {line}"),
             );
             let value = json(&setting.value);
-            let sourced = serde_json::json!(Sourced { value: &value, from: &from });
+            let sourced = serde_json::json!(Sourced {
+                value: &value,
+                from: &from
+            });
             rules.values.insert(setting.key.to_owned(), sourced);
-            rules.rows.push((setting.key.to_owned(), value.to_string(), from));
+            rules
+                .rows
+                .push((setting.key.to_owned(), value.to_string(), from));
         }
         rules
     }
@@ -80,7 +85,9 @@ impl Answer for Rules {
             n => {
                 let faults = words::count(n, "fault");
                 let file = &self.file;
-                page.paragraph(&format!("{file}: {faults}. With such a file nobody logs in with a code."));
+                page.paragraph(&format!(
+                    "{file}: {faults}. With such a file nobody logs in with a code."
+                ));
                 return;
             }
         }
@@ -91,7 +98,10 @@ impl Answer for Rules {
         let (keys, values) = (widest(|row| &row.0), widest(|row| &row.1));
         for (key, value, from) in &self.rows {
             let from = page.painted(Tint::Faint, from);
-            page.line(&format!("{key:<keys$}   {value:<values$}   {}", from.as_str()));
+            page.line(&format!(
+                "{key:<keys$}   {value:<values$}   {}",
+                from.as_str()
+            ));
         }
     }
 }

@@ -133,7 +133,10 @@ impl Status {
             (n, None) => n.to_string(),
         };
         if self.locked {
-            let text = format!("{count}; locked until 'otpctl unlock {}'", words::printable(&self.user));
+            let text = format!(
+                "{count}; locked until 'otpctl unlock {}'",
+                words::printable(&self.user)
+            );
             return (Tint::Bad, text);
         }
         match self.throttled_until {
@@ -194,7 +197,10 @@ impl Pending {
             reason => format!(", \"{}\"", words::printable(reason)),
         };
         let tried = self.attempts;
-        format!("{} until {end}, {tried} of {MAX_ATTEMPTS} attempts{reason}", self.id)
+        format!(
+            "{} until {end}, {tried} of {MAX_ATTEMPTS} attempts{reason}",
+            self.id
+        )
     }
 }
 
@@ -213,15 +219,24 @@ impl Answer for Status {
         }
         for other in told {
             let day = words::day(other.enrolled_at);
-            page.row("", &format!("{} {day}, {}", words::printable(&other.name), other.words));
+            page.row(
+                "",
+                &format!("{} {day}, {}", words::printable(&other.name), other.words),
+            );
         }
         self.page_of_use(page);
         if self.recovery_codes_left.is_some() {
             let left = self.recovery_codes_left.unwrap_or(0);
-            page.row("recovery", &format!("{left} of {} left", self.recovery_codes));
+            page.row(
+                "recovery",
+                &format!("{left} of {} left", self.recovery_codes),
+            );
         }
         for (index, code) in self.issued.iter().enumerate() {
-            page.row(if index == 0 { "issued" } else { "" }, &code.words(page.now()));
+            page.row(
+                if index == 0 { "issued" } else { "" },
+                &code.words(page.now()),
+            );
         }
         if !self.enrolled {
             page.paragraph(&format!("Next: otpctl enroll {user}"));
@@ -232,11 +247,17 @@ impl Answer for Status {
 impl Status {
     fn page_of_use(&self, page: &mut Page) {
         if self.gone {
-            let text = format!("not in the passwd database any more; otpctl remove {}", words::printable(&self.user));
+            let text = format!(
+                "not in the passwd database any more; otpctl remove {}",
+                words::printable(&self.user)
+            );
             page.tinted_row("gone", Tint::Warning, &text);
         }
         if self.disabled {
-            let text = format!("every code is refused; otpctl enable {}", words::printable(&self.user));
+            let text = format!(
+                "every code is refused; otpctl enable {}",
+                words::printable(&self.user)
+            );
             page.tinted_row("disabled", Tint::Warning, &text);
         }
         if let Some(last) = &self.last {
@@ -247,7 +268,10 @@ impl Status {
                 other => format!(", {other} code"),
             };
             let at = words::moment(last.at.0, page.now());
-            page.row("last used", &format!("{at} from {}{kind}{drift}", last.origin));
+            page.row(
+                "last used",
+                &format!("{at} from {}{kind}{drift}", last.origin),
+            );
         } else if self.enrolled {
             page.row("last used", "never");
         }
@@ -318,9 +342,16 @@ impl Installation {
         add(&mut self.users, usize::from(status.enrolled));
         add(&mut self.disabled, usize::from(status.disabled));
         add(&mut self.locked, usize::from(status.locked));
-        add(&mut self.held, usize::from(status.throttled_until.is_some()));
+        add(
+            &mut self.held,
+            usize::from(status.throttled_until.is_some()),
+        );
         add(&mut self.codes_pending, status.issued.len());
-        let is_later = |last: &Last| self.last_login.as_ref().is_none_or(|known| known.at < last.at);
+        let is_later = |last: &Last| {
+            self.last_login
+                .as_ref()
+                .is_none_or(|known| known.at < last.at)
+        };
         if let Some(last) = status.last.as_ref().filter(|last| is_later(last)) {
             self.last_login = Some(last.clone());
         }
@@ -330,13 +361,20 @@ impl Installation {
 impl Answer for Installation {
     fn page(&self, page: &mut Page) {
         let mut users = format!("{} enrolled", self.users);
-        for (n, word) in [(self.held, "held"), (self.locked, "locked"), (self.disabled, "disabled")] {
+        for (n, word) in [
+            (self.held, "held"),
+            (self.locked, "locked"),
+            (self.disabled, "disabled"),
+        ] {
             if n > 0 {
                 users.push_str(&format!(", {n} {word}"));
             }
         }
         page.row("users", &users);
-        page.row("codes", &format!("{} issued and still good", self.codes_pending));
+        page.row(
+            "codes",
+            &format!("{} issued and still good", self.codes_pending),
+        );
         match &self.last_login {
             Some(last) => {
                 let at = words::moment(last.at.0, page.now());
@@ -347,7 +385,11 @@ impl Answer for Installation {
         }
         page.row("store", &format!("{}, {}", self.state_dir, self.spool_dir));
         if !self.damaged.is_empty() {
-            let names: Vec<String> = self.damaged.iter().map(|name| words::printable(name)).collect();
+            let names: Vec<String> = self
+                .damaged
+                .iter()
+                .map(|name| words::printable(name))
+                .collect();
             page.tinted_row("damaged", Tint::Bad, &names.join(", "));
         }
         page.paragraph(if self.users == 0 && self.codes_pending == 0 {

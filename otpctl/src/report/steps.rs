@@ -34,3 +34,15 @@ pub(crate) struct Steps<'a> {
 impl Answer for Steps<'_> {
     fn page(&self, _: &mut Page) {}
 }
+
+/// What is said between the steps, to people alone.
+#[derive(Serialize)]
+pub(crate) struct Between<'a>(pub(crate) &'a str);
+
+impl Answer for Between<'_> {
+    fn page(&self, page: &mut Page) {
+        for paragraph in self.0.split('\n') {
+            page.paragraph(paragraph);
+        }
+    }
+}

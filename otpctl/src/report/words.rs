@@ -1,5 +1,6 @@
 //! How times, spans, codes and names are spelled.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -67,7 +68,8 @@ pub(crate) fn end(time: UnixTime, now: UnixTime) -> String {
         return at.strftime("%H:%M:%S").to_string();
     }
     let told = moment_between(&at, local(now).date());
-    told.strip_prefix("today ").map_or_else(|| told.clone(), str::to_owned)
+    told.strip_prefix("today ")
+        .map_or_else(|| told.clone(), str::to_owned)
 }
 
 /// A length of time in words, of its larger unit: "15 minutes".
@@ -80,7 +82,10 @@ pub(crate) fn span(span: Duration) -> String {
         _ => (86_400, "day"),
     };
     let half: u64 = size / 2;
-    count(secs.saturating_add(half).checked_div(size).unwrap_or(0), unit)
+    count(
+        secs.saturating_add(half).checked_div(size).unwrap_or(0),
+        unit,
+    )
 }
 
 /// "1 code", "2 codes".
@@ -140,6 +145,16 @@ fn in_groups(text: &str, size: usize, last: usize) -> Zeroizing<String> {
     out
 }
 
+/// What the operating system said, without its number.
+pub(crate) fn os_error(why: &impl Display) -> String {
+    let said = why.to_string();
+    let number = said.rfind(" (os error ");
+    number
+        .and_then(|at| said.get(..at))
+        .unwrap_or(&said)
+        .to_owned()
+}
+
 /// A name or a text somebody chose, with nothing in it that a terminal would obey.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
@@ -188,7 +203,13 @@ mod tests {
         let grouped: Vec<String> = texts.iter().map(|text| grouped(text).to_string()).collect();
         assert_eq!(
             grouped,
-            ["492 039", "492 0391", "4821 0937", "482 109 371", "48210 93712"]
+            [
+                "492 039",
+                "492 0391",
+                "4821 0937",
+                "482 109 371",
+                "48210 93712"
+            ]
         );
         assert_eq!(*key("JBSWY3DPEHPK3PXP"), "JBSW Y3DP EHPK 3PXP");
     }
@@ -206,13 +227,16 @@ mod tests {
 
     #[test]
     fn days_near_today_have_names() {
-        let at = |text: &str| -> Zoned { text.parse().unwrap() };
-        let today = at("2026-11-20T12:00[UTC]").date();
+        let at = |text: &str| -> Zoned {
+            let time: jiff::civil::DateTime = text.parse().unwrap();
+            time.to_zoned(TimeZone::UTC).unwrap()
+        };
+        let today = at("2026-11-20T12:00").date();
         let told = |text: &str| moment_between(&at(text), today);
-        assert_eq!(told("2026-11-20T13:58[UTC]"), "today 13:58");
-        assert_eq!(told("2026-11-19T23:59[UTC]"), "yesterday 23:59");
-        assert_eq!(told("2026-11-21T00:00[UTC]"), "tomorrow 00:00");
-        assert_eq!(told("2026-11-18T07:05[UTC]"), "2026-11-18 07:05");
+        assert_eq!(told("2026-11-20T13:58"), "today 13:58");
+        assert_eq!(told("2026-11-19T23:59"), "yesterday 23:59");
+        assert_eq!(told("2026-11-21T00:00"), "tomorrow 00:00");
+        assert_eq!(told("2026-11-18T07:05"), "2026-11-18 07:05");
     }
 
     #[test]
