@@ -1,0 +1,322 @@
+//! The shapes of the command line: verbs, flags, their help. Nothing here does anything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Enrols users for one-time codes, issues codes and looks after both.
+#[derive(Parser)]
+#[command(
+    name = "otpctl",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "A first code: otpctl enroll alice\nWhat it is all about, without root: otpctl demo totp"
+)]
+pub(crate) struct Cli {
+    /// Print one JSON object on standard output and ask nothing
+    #[arg(long, global = true, display_order = 100)]
+    pub(crate) json: bool,
+
+    /// Go by this policy file instead of /etc/security/otp.toml
+    #[arg(long, global = true, value_name = "FILE", display_order = 101)]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Give a user an authenticator: shows its secret once, as a QR code and as a key to type
+    #[command(after_help = "Example: otpctl enroll alice")]
+    Enroll(Enroll),
+
+    /// Draw one-time codes that are kept here and handed over by a person
+    #[command(
+        after_help = "Example: otpctl issue alice --ttl 15m --reason \"lost phone, called from desk 4711\""
+    )]
+    Issue(Issue),
+
+    /// Delete issued codes
+    #[command(
+        after_help = "Example: otpctl revoke alice 3f9c02d1\nAfter a restored backup: otpctl revoke --everyone"
+    )]
+    Revoke(Revoke),
+
+    /// Answer as a login would, and use the code up; reads it from standard input
+    #[command(after_help = "Example: echo 492039 | otpctl verify alice")]
+    Verify(User),
+
+    /// Show how a user stands, or without a user the whole installation
+    #[command(after_help = "Example: otpctl status alice")]
+    Status(MaybeUser),
+
+    /// Show every user with an authenticator or an issued code, one a line
+    #[command(after_help = "Example: otpctl list --json")]
+    List,
+
+    /// End holds and forget failures
+    #[command(after_help = "Example: otpctl unlock alice")]
+    Unlock(User),
+
+    /// Refuse every code of a user; it exempts nobody
+    #[command(after_help = "Example: otpctl disable alice")]
+    Disable(User),
+
+    /// Take codes of a disabled user again
+    #[command(after_help = "Example: otpctl enable alice")]
+    Enable(User),
+
+    /// Delete everything kept of a user
+    #[command(after_help = "Example: otpctl remove alice --yes")]
+    Remove(Remove),
+
+    /// Replace a user's recovery codes, without touching the secret
+    #[command(after_help = "Example: otpctl recovery alice")]
+    Recovery(User),
+
+    /// Show an authenticator's QR code and key again, for a second device; this is logged
+    #[command(after_help = "Example: otpctl show alice --qr alice.png")]
+    Show(Show),
+
+    /// Show how a user's code comes about now, and what the server would say to its neighbours
+    #[command(after_help = "Example: otpctl explain alice")]
+    Explain(Explain),
+
+    /// Show the two kinds of codes at work on a throw-away store; needs no root
+    #[command(after_help = "Example: otpctl demo totp\n         otpctl demo stored")]
+    Demo(Demo),
+
+    /// Delete codes that are expired or used; a timer runs it
+    #[command(after_help = "Example: otpctl sweep")]
+    Sweep,
+
+    /// Look for what would keep people out, or let them in too easily
+    #[command(after_help = "Example: otpctl doctor sshd")]
+    Doctor(Doctor),
+
+    /// Show the policy in force, or check a file before it is saved
+    #[command(after_help = "Example: otpctl policy --check otp.toml.new")]
+    Policy(Policy),
+
+    /// Print a completion script
+    #[command(
+        after_help = "Example: otpctl completions bash > /usr/share/bash-completion/completions/otpctl"
+    )]
+    Completions(Completions),
+}
+
+#[derive(Args)]
+pub(crate) struct User {
+    /// The user, as the passwd database knows her
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+}
+
+#[derive(Args)]
+pub(crate) struct MaybeUser {
+    /// The user; without one, the installation
+    #[arg(value_name = "USER")]
+    pub(crate) user: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Enroll {
+    /// The user, as the passwd database knows her
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+
+    /// What moves the codes on
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value_t = Type::Totp)]
+    pub(crate) kind: Type,
+
+    /// The hash; some apps know sha1 alone
+    #[arg(long, value_enum, default_value_t = Hash::Sha1)]
+    pub(crate) algorithm: Hash,
+
+    /// Digits of a code
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u8).range(6..=8))]
+    pub(crate) digits: u8,
+
+    /// Seconds a code is shown
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(5..=300))]
+    pub(crate) period: u16,
+
+    /// Who the code is for, as the app shows it [default: this machine's name]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) issuer: Option<String>,
+
+    /// Whose account it is, as the app shows it [default: the user]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+
+    /// Take a secret that exists already, as base32 from standard input, instead of drawing one
+    #[arg(long, value_name = "-", value_parser = ["-"])]
+    pub(crate) secret: Option<String>,
+
+    /// How many recovery codes come with it; with 0 those she has stay [default: 10]
+    #[arg(long, value_name = "N", default_value_t = 10, hide_default_value = true, value_parser = clap::value_parser!(u8).range(0..=64))]
+    pub(crate) recovery_codes: u8,
+
+    #[command(flatten)]
+    pub(crate) qr: Qr,
+
+    /// Do not ask for a first code
+    #[arg(long)]
+    pub(crate) no_confirm: bool,
+
+    /// Take the place of an enrolment that is there
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Qr {
+    /// How the QR code is drawn: utf8, ascii, none, or a new file that ends in .png or .svg
+    #[arg(long, value_name = "HOW", default_value = "utf8")]
+    pub(crate) qr: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Type {
+    /// Time (RFC 6238)
+    Totp,
+    /// A counter (RFC 4226)
+    Hotp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Hash {
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
+#[derive(Args)]
+pub(crate) struct Issue {
+    /// For whom; all of them or none
+    #[arg(value_name = "USER", required = true)]
+    pub(crate) users: Vec<String>,
+
+    /// How long a code is good, such as 90s, 15m or 2h [default: the policy's issued.ttl]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ttl: Option<String>,
+
+    /// Digits of a code [default: the policy's issued.digits]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(6..=10))]
+    pub(crate) digits: Option<u8>,
+
+    /// How many codes each user gets
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub(crate) count: u8,
+
+    /// Why, for status and the log
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) reason: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Revoke {
+    /// Whose codes
+    #[arg(value_name = "USER", required_unless_present = "everyone")]
+    pub(crate) user: Option<String>,
+
+    /// Which code, as status names it; its first four characters do where no other has them
+    #[arg(value_name = "ID", conflicts_with = "all")]
+    pub(crate) id: Option<String>,
+
+    /// All codes of the user, as without an ID
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// All codes of all users
+    #[arg(long, conflicts_with_all = ["user", "id", "all"])]
+    pub(crate) everyone: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Remove {
+    /// The user; one who is gone from the passwd database is fine
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Show {
+    /// The user, as the passwd database knows her
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+
+    #[command(flatten)]
+    pub(crate) qr: Qr,
+}
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// The user, as the passwd database knows her
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+
+    /// Show the secret too; this is logged
+    #[arg(long)]
+    pub(crate) show_secret: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    #[command(subcommand)]
+    pub(crate) model: Model,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+pub(crate) enum Model {
+    /// A code that secret and clock give on both sides
+    #[command(after_help = "Example: otpctl demo totp")]
+    Totp,
+    /// A code that is drawn, kept as a keyed hash, and expires
+    #[command(after_help = "Example: otpctl demo stored")]
+    Stored,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// The service, as its file in /etc/pam.d is called
+    #[arg(value_name = "SERVICE", default_value = "sshd")]
+    pub(crate) service: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Policy {
+    /// Check this file and name every fault by its line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) check: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}

@@ -1,0 +1,115 @@
+//! The verbs, one file each, and who may use them.
+
+mod completions;
+mod demo;
+mod doctor;
+mod enroll;
+mod explain;
+mod issue;
+mod list;
+mod policy;
+mod recovery;
+mod remove;
+mod revoke;
+mod show;
+mod status;
+mod sweep;
+mod switch;
+mod verify;
+
+use std::path::Path;
+
+use nix::unistd::geteuid;
+
+use crate::cli::{Cli, Verb};
+use crate::failure::{Ending, Failure, Kind};
+use crate::journal;
+use crate::report::{Report, words};
+
+/// What every verb gets besides its own arguments.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) config: Option<&'a Path>,
+    pub(crate) report: &'a Report,
+}
+
+/// Does what was asked.
+pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
+    if needs_root(&cli.verb) && !geteuid().is_root() {
+        return Err(Failure::new(
+            Kind::NotPermitted,
+            format!("needs root: sudo {}", again()),
+        ));
+    }
+    let context = Context {
+        config: cli.config.as_deref(),
+        report,
+    };
+    match &cli.verb {
+        Verb::Enroll(args) => enroll::run(context, args),
+        Verb::Issue(args) => issue::run(context, args),
+        Verb::Revoke(args) => revoke::run(context, args),
+        Verb::Verify(args) => verify::run(context, &args.user),
+        Verb::Status(args) => status::run(context, args.user.as_deref()),
+        Verb::List => list::run(context),
+        Verb::Unlock(args) => switch::run(context, &args.user, switch::Switch::Unlock),
+        Verb::Disable(args) => switch::run(context, &args.user, switch::Switch::Disable),
+        Verb::Enable(args) => switch::run(context, &args.user, switch::Switch::Enable),
+        Verb::Remove(args) => remove::run(context, args),
+        Verb::Recovery(args) => recovery::run(context, &args.user),
+        Verb::Show(args) => show::run(context, args),
+        Verb::Explain(args) => explain::run(context, args),
+        Verb::Demo(args) => demo::run(context, args.model),
+        Verb::Sweep => sweep::run(context),
+        Verb::Doctor(args) => doctor::run(context, &args.service),
+        Verb::Policy(args) => policy::run(context, args),
+        Verb::Completions(args) => completions::run(context, args.shell),
+    }
+}
+
+/// The demonstrations touch nothing, and the policy is there for everybody to read.
+const fn needs_root(verb: &Verb) -> bool {
+    !matches!(verb, Verb::Demo(_) | Verb::Policy(_) | Verb::Completions(_))
+}
+
+/// The command as it was typed, to copy; without its arguments where a shell would read them otherwise.
+fn again() -> String {
+    let is_plain = |arg: &String| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./@=+,:".contains(letter);
+        arg.chars().all(plain) && !arg.is_empty()
+    };
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.iter().all(is_plain) {
+        format!("otpctl {}", args.join(" "))
+    } else {
+        "otpctl …".to_owned()
+    }
+}
+
+impl Context<'_> {
+    /// Logs what was done to a user; that it could not be logged is worth a warning, not an undoing.
+    fn log(self, what: &str, rest: &str, user: &str) {
+        if let Err(error) = journal::note(what, rest, user) {
+            let why = words::os_error(&error);
+            self.report
+                .warning(&format!("this could not be logged (/dev/log: {why})"));
+        }
+    }
+
+    /// Asks before something is destroyed: at a terminal; elsewhere `--yes` must have said it.
+    fn agrees(self, yes: bool, question: &str) -> Result<(), Failure> {
+        if yes {
+            return Ok(());
+        }
+        if !self.report.asks() {
+            return Err(Failure::usage(format!(
+                "{question} Where nobody can be asked, that takes --yes"
+            )));
+        }
+        match crate::terminal::agrees(question) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::new(Kind::GivenUp, "given up; nothing has changed")),
+            Err(error) => Err(Failure::io("read from", Path::new("the terminal"), &error)),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Why a command did not do what it was asked, and the exit code that says so. A refused code is no failure.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use otp::store::{Error, PolicyError};
+
+use crate::report::words;
+
+/// How a command ended that did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Done; code accepted; nothing wrong found.
+    Done,
+    /// The answer is no.
+    No,
+    /// State met on the way is at fault; the rest was done.
+    AtFault,
+}
+
+impl Ending {
+    pub(crate) const fn exit(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::AtFault => 5,
+        }
+    }
+}
+
+/// What stopped a command, with the sentence that names the next step.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+}
+
+/// The kinds of failures: a word for scripts and an exit code each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Asked for wrongly.
+    Usage,
+    /// Not root.
+    NotPermitted,
+    /// Not in the passwd database.
+    UnknownUser,
+    /// Nothing enrolled.
+    NotEnrolled,
+    /// No such issued code.
+    UnknownCode,
+    /// Enrolled before, and not to be replaced.
+    AlreadyEnrolled,
+    /// More live codes than a user may have.
+    TooMany,
+    /// The person at the terminal gave up.
+    GivenUp,
+    /// Somebody else than root could have written it.
+    Insecure,
+    /// It cannot be understood.
+    Damaged,
+    /// A later version wrote it.
+    Newer,
+    /// Made for another uid of the same name.
+    OtherUid,
+    /// The policy is at fault.
+    Policy,
+    /// The store is not there.
+    Missing,
+    /// The operating system said no.
+    Io,
+    /// Locked by somebody else for too long.
+    Busy,
+}
+
+impl Kind {
+    /// The word in `{"error": …}`.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotPermitted => "not-permitted",
+            Self::UnknownUser => "unknown-user",
+            Self::NotEnrolled => "not-enrolled",
+            Self::UnknownCode => "unknown-code",
+            Self::AlreadyEnrolled => "already-enrolled",
+            Self::TooMany => "too-many",
+            Self::GivenUp => "given-up",
+            Self::Insecure => "insecure",
+            Self::Damaged => "damaged",
+            Self::Newer => "newer",
+            Self::OtherUid => "other-uid",
+            Self::Policy => "policy",
+            Self::Missing => "missing",
+            Self::Io => "io",
+            Self::Busy => "busy",
+        }
+    }
+
+    pub(crate) const fn exit(self) -> u8 {
+        match self {
+            Self::AlreadyEnrolled | Self::TooMany | Self::GivenUp => 1,
+            Self::Usage => 2,
+            Self::UnknownUser | Self::NotEnrolled | Self::UnknownCode => 3,
+            Self::NotPermitted => 4,
+            Self::Insecure
+            | Self::Damaged
+            | Self::Newer
+            | Self::OtherUid
+            | Self::Policy
+            | Self::Missing
+            | Self::Io
+            | Self::Busy => 5,
+        }
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// `cannot {doing} {path}: {why}`
+    pub(crate) fn io(doing: &str, path: &Path, why: &impl Display) -> Self {
+        Self::new(
+            Kind::Io,
+            format!(
+                "cannot {doing} {}: {}",
+                path.display(),
+                words::os_error(why)
+            ),
+        )
+    }
+
+    pub(crate) fn nothing_kept(user: &impl Display) -> Self {
+        Self::new(
+            Kind::NotEnrolled,
+            format!(
+                "nothing is kept of {user}, so nothing has changed: 'otpctl list' shows who is enrolled"
+            ),
+        )
+    }
+
+    pub(crate) fn not_enrolled(user: &impl Display) -> Self {
+        Self::new(
+            Kind::NotEnrolled,
+            format!("{user} is not enrolled: otpctl enroll {user}"),
+        )
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = match error {
+            Error::Io { .. } => Kind::Io,
+            Error::Missing { .. } => Kind::Missing,
+            Error::Insecure { .. } => Kind::Insecure,
+            Error::Damaged { .. } => Kind::Damaged,
+            Error::Newer { .. } => Kind::Newer,
+            Error::OtherUid { .. } => Kind::OtherUid,
+            Error::Busy { .. } => Kind::Busy,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Unreadable(Error::Missing { path }) => Self::new(
+                Kind::Policy,
+                format!(
+                    "there is no policy {}: name one that is there, or leave out --config",
+                    path.display()
+                ),
+            ),
+            PolicyError::Unreadable(error) => error.into(),
+            PolicyError::Faults { .. } => Self::new(
+                Kind::Policy,
+                format!(
+                    "{error}; no code is accepted until that is mended, and 'otpctl policy --check FILE' says when it is"
+                ),
+            ),
+        }
+    }
+}

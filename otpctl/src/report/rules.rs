@@ -1,0 +1,107 @@
+//! The policy: values, where each comes from, and what is wrong with a file.
+
+use otp::policy::{Fault, Setting, Value};
+use serde::Serialize;
+use serde_json::Map;
+
+use super::{Answer, Page, Tint, words};
+
+/// A policy, or what is wrong with one.
+#[derive(Serialize)]
+pub(crate) struct Rules {
+    values: Map<String, serde_json::Value>,
+    errors: Vec<Wrong>,
+    #[serde(skip)]
+    rows: Vec<(String, String, String)>,
+    #[serde(skip)]
+    file: String,
+}
+
+#[derive(Serialize)]
+struct Wrong {
+    line: usize,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct Sourced<'a> {
+    value: &'a serde_json::Value,
+    from: &'a str,
+}
+
+impl Rules {
+    /// The values in force, from a file of this name.
+    pub(crate) fn in_force(settings: &[Setting], path: &str, name: &str) -> Self {
+        let mut rules = Self::faulty(&[], path);
+        for setting in settings {
+            let from = setting.line.map_or_else(
+                || "default".to_owned(),
+                |line| format!("{name} line {line}"),
+            );
+            let value = json(&setting.value);
+            let sourced = serde_json::json!(Sourced {
+                value: &value,
+                from: &from
+            });
+            rules.values.insert(setting.key.to_owned(), sourced);
+            rules
+                .rows
+                .push((setting.key.to_owned(), value.to_string(), from));
+        }
+        rules
+    }
+
+    /// What is wrong with a file.
+    pub(crate) fn faulty(faults: &[Fault], path: &str) -> Self {
+        let wrong = |fault: &Fault| Wrong {
+            line: fault.line,
+            why: fault.why.clone(),
+        };
+        Self {
+            values: Map::new(),
+            errors: faults.iter().map(wrong).collect(),
+            rows: Vec::new(),
+            file: words::printable(path),
+        }
+    }
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Text(text) => text.as_str().into(),
+        Value::Number(number) => (*number).into(),
+        Value::List(words) => words.clone().into(),
+    }
+}
+
+impl Answer for Rules {
+    fn page(&self, page: &mut Page) {
+        for wrong in &self.errors {
+            let line = format!("line {}", wrong.line);
+            page.tinted_row(&line, Tint::Bad, &words::printable(&wrong.why));
+        }
+        match self.errors.len() as u64 {
+            0 => {}
+            n => {
+                let faults = words::count(n, "fault");
+                let file = &self.file;
+                page.paragraph(&format!(
+                    "{file}: {faults}. With such a file nobody logs in with a code."
+                ));
+                return;
+            }
+        }
+        let widest = |pick: fn(&(String, String, String)) -> &String| {
+            let widths = self.rows.iter().map(|row| words::columns(pick(row)));
+            widths.filter(|width| *width <= 24).max().unwrap_or(0)
+        };
+        let (keys, values) = (widest(|row| &row.0), widest(|row| &row.1));
+        for (key, value, from) in &self.rows {
+            let from = page.painted(Tint::Faint, from);
+            page.line(&format!(
+                "{key:<keys$}   {value:<values$}   {}",
+                from.as_str()
+            ));
+        }
+    }
+}
