@@ -549,6 +549,28 @@ mod tests {
     }
 
     #[test]
+    fn the_file_that_is_shipped_names_every_key_with_its_default() {
+        let shipped = include_str!("../../etc/otp.toml");
+        assert_eq!(Parsed::parse(shipped).unwrap().policy, Policy::default());
+        let set: String = shipped
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(rest) if !rest.starts_with(' ') => rest,
+                _ => line,
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let parsed = Parsed::parse(&set).unwrap();
+        assert_eq!(parsed.policy, Policy::default());
+        assert!(
+            parsed
+                .settings()
+                .iter()
+                .all(|setting| setting.line.is_some())
+        );
+    }
+
+    #[test]
     fn every_key_is_taken_and_its_line_is_told() {
         let text = "window = 2\nspool_dir = \"/srv/otp\"\n[throttle]\nfree = 5\nmax_hold = \"2d\"\n[issued]\nttl = \"15m\"\n";
         let parsed = Parsed::parse(text).unwrap();
