@@ -26,7 +26,7 @@ hardened() {
     headers=$(readelf -lW "$1") dynamic=$(readelf -dW "$1")
     grep -q GNU_RELRO <<<"$headers" || die "$1: no RELRO"
     grep -qE 'BIND_NOW|FLAGS.*NOW' <<<"$dynamic" || die "$1: not bound at load"
-    grep -qE 'GNU_STACK.* RW +0x' <<<"$headers" || die "$1: the stack is executable, or not said not to be"
+    grep -q 'GNU_STACK .* RW ' <<<"$headers" || die "$1: the stack is executable, or not said not to be"
     ! grep -q TEXTREL <<<"$dynamic" || die "$1: has text relocations"
 }
 

@@ -17,4 +17,4 @@ elif [ -n "${SHELL_AFTER:-}" ]; then
     die "SHELL_AFTER=1 needs a terminal."
 fi
 engine run "${options[@]}" "${run_options[@]}" \
-    -v "$here/demo-inside:/demo:ro" -v "$root/tests/e2e/talk:/talk:ro" "$image" /demo
+    -v "$here/demo-inside:/demo:ro" -v "$root/tests/e2e:/e2e:ro" "$image" /demo

@@ -9,7 +9,7 @@ choose_base() {
     public=docker.io/library/debian:$(host_suite)
     if [ -n "${BASE:-}" ]; then
         echo "$BASE"
-    elif engine image inspect "$public" >/dev/null 2>&1 || engine pull -q "$public" >/dev/null 2>&1; then
+    elif engine image inspect "$public" >/dev/null 2>&1 || timeout 300 "${engine[@]}" pull -q "$public" >/dev/null 2>&1; then
         echo "$public"
     else
         "$root/tests/container/base.sh"

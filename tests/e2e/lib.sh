@@ -24,10 +24,13 @@ stack() { printf '%s\n' "$@" >"/etc/pam.d/$service"; }
 # The line most cases are about.
 otp_line() { stack "auth required pam_otp.so nodelay $*"; }
 
+# ctl: otpctl with the case's own policy, where it has one.
+ctl() { otpctl ${policy:+--config "$policy"} "$@"; }
+
 # enroll [option...]: $secret and $recovery.
 enroll() {
     local answer
-    answer=$(otpctl enroll "$user" --no-confirm --json --qr none "$@")
+    answer=$(ctl enroll "$user" --no-confirm --json --qr none "$@") || fail "to enrol: $answer"
     secret=$(jq -r .secret <<<"$answer")
     mapfile -t recovery < <(jq -r '.recovery_codes[]?' <<<"$answer")
 }

@@ -93,8 +93,8 @@ it_asks_a_user_with_an_issued_code_under_nullok() {
 
 it_denies_under_nullok_where_the_store_has_lost_its_marker() {
     own_store
-    otpctl --config "$policy" enroll "$user" --no-confirm --json --qr none >"$said"
-    otpctl --config "$policy" remove "$user" --yes >"$said"
+    enroll
+    ctl remove "$user" --yes >"$said"
     stack "auth required pam_otp.so nodelay nullok config=$policy" "auth required pam_permit.so"
     accepted
     rm "$place/state/STORE"
@@ -117,9 +117,10 @@ it_denies_under_nullok_where_the_record_is_damaged() {
 }
 
 it_denies_where_anybody_may_write_the_record() {
-    otp_line
+    own_store
+    otp_line "config=$policy"
     enroll
-    chmod 0666 "/var/lib/pam_otp/secrets/$user"
+    chmod 0666 "$place/state/secrets/$user"
     refused_as "$unavailable" "$(code)"
 }
 

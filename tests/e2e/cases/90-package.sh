@@ -3,7 +3,7 @@
 # Upgrade, removal, purge. Last, because they take the module away for a while.
 
 deb=/tmp/libpam-otp.deb
-_install() { DEBIAN_FRONTEND=noninteractive apt-get install -yq --reinstall "${1:-$deb}" >"$said" 2>&1; }
+_install() { DEBIAN_FRONTEND=noninteractive apt-get install -yq --reinstall --allow-downgrades "${1:-$deb}" >"$said" 2>&1; }
 _remove() { DEBIAN_FRONTEND=noninteractive apt-get "$@" -yq libpam-otp >"$said" 2>&1; }
 _module() { ls /usr/lib/*/security/pam_otp.so >/dev/null 2>&1; }
 
