@@ -1,0 +1,113 @@
+//! doctor, on a machine made for it.
+
+use std::fs;
+
+use crate::world::{Machine, on_a_machine};
+
+fn set_up(machine: &Machine, pam: &str, sshd: &str) {
+    fs::write("/etc/pam.d/common-auth", "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n").unwrap();
+    fs::write("/etc/pam.d/sshd", pam).unwrap();
+    fs::write("/etc/ssh/sshd_config", sshd).unwrap();
+    machine.otpctl(&["enroll", "alice"]);
+}
+
+/// The names of the faults.
+fn faults(machine: &Machine) -> Vec<String> {
+    let health = machine.json(&["doctor"]);
+    let checks = health["checks"].as_array().unwrap();
+    // Whether the module is installed and the clock kept is this machine's business.
+    let ours = checks
+        .iter()
+        .filter(|check| !["module", "clock"].contains(&check["name"].as_str().unwrap()));
+    let faults = ours.filter(|check| check["ok"] == false);
+    faults
+        .map(|check| {
+            assert!(
+                check["fix"].as_str().is_some_and(|fix| !fix.is_empty()),
+                "{check}"
+            );
+            check["name"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+const ON: &str = "UsePAM yes\nKbdInteractiveAuthentication yes\n";
+
+#[test]
+fn the_set_up_of_the_readme_is_healthy() {
+    on_a_machine(|machine| {
+        set_up(
+            machine,
+            "@include common-auth\nauth required pam_otp.so\n",
+            ON,
+        );
+        assert_eq!(faults(machine), [""; 0]);
+        let health = machine.otpctl(&["doctor"]);
+        assert!(
+            health
+                .out
+                .contains("locked-out: not enrolled, so refused: root, bob"),
+            "{health:?}"
+        );
+    });
+}
+
+#[test]
+fn what_locks_out_or_lets_in_is_a_fault_with_a_fix() {
+    on_a_machine(|machine| {
+        let line = "@include common-auth\nauth required pam_otp.so\n";
+        set_up(
+            machine,
+            line,
+            "UsePAM yes\nKbdInteractiveAuthentication no\n",
+        );
+        assert_eq!(faults(machine), ["KbdInteractiveAuthentication"]);
+        machine.otpctl(&["doctor"]).exits(1);
+        set_up(machine, "auth required pam_otp.so\n", ON);
+        assert_eq!(faults(machine), ["code-alone"]);
+        set_up(
+            machine,
+            "auth required pam_otp.so\n",
+            &format!("{ON}AuthenticationMethods publickey,keyboard-interactive\n"),
+        );
+        assert_eq!(faults(machine), [""; 0]);
+        set_up(
+            machine,
+            "auth sufficient pam_unix.so\nauth required pam_otp.so\n",
+            ON,
+        );
+        assert_eq!(faults(machine), ["code-needed", "code-alone"]);
+        set_up(
+            machine,
+            "@include common-auth\nauth [success=ok authinfo_unavail=ignore default=die] pam_otp.so\n",
+            ON,
+        );
+        assert_eq!(faults(machine), ["fails-closed"]);
+        set_up(machine, "@include common-auth\n", ON);
+        assert_eq!(faults(machine), ["pam-line"]);
+    });
+}
+
+#[test]
+fn damage_orphans_and_open_doors_are_found() {
+    on_a_machine(|machine| {
+        set_up(
+            machine,
+            "@include common-auth\nauth required pam_otp.so\n",
+            ON,
+        );
+        machine.otpctl(&["enroll", "bob"]).exits(0);
+        fs::write("/var/lib/pam_otp/secrets/bob", "?").unwrap();
+        assert_eq!(faults(machine), ["records"]);
+        let passwd = fs::read_to_string("/etc/passwd").unwrap();
+        fs::write("/etc/passwd", passwd.replace("alice", "alicia")).unwrap();
+        let health = machine.otpctl(&["doctor"]).exits(1);
+        assert!(health.out.contains("orphans: alice gone"), "{health:?}");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o770);
+        fs::set_permissions("/var/spool/pam_otp", open).unwrap();
+        assert_eq!(faults(machine), ["store"]);
+        fs::write("/etc/security/otp.toml", "window = 99\n").unwrap();
+        assert_eq!(faults(machine), ["policy"]);
+        machine.otpctl(&["doctor", "../sshd"]).exits(2);
+    });
+}

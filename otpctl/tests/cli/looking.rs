@@ -1,0 +1,202 @@
+//! status, list, explain, policy.
+
+use std::fs;
+
+use crate::world::on_a_machine;
+
+#[test]
+fn status_has_the_keys_scripts_rely_on() {
+    on_a_machine(|machine| {
+        machine.otpctl(&["enroll", "alice"]).exits(0);
+        machine
+            .otpctl(&["issue", "alice", "--reason", "why"])
+            .exits(0);
+        let status = machine.json(&["status", "alice"]);
+        for key in [
+            "user",
+            "enrolled",
+            "disabled",
+            "authenticators",
+            "failures",
+            "throttled_until",
+            "locked",
+            "issued",
+            "recovery_codes_left",
+        ] {
+            assert!(status.get(key).is_some(), "{key}: {status}");
+        }
+        for key in [
+            "name",
+            "type",
+            "algorithm",
+            "digits",
+            "period",
+            "drift",
+            "last_used_at",
+            "last_origin",
+        ] {
+            assert!(
+                status["authenticators"][0].get(key).is_some(),
+                "{key}: {status}"
+            );
+        }
+        for key in ["id", "expires_at", "attempts", "sends", "reason"] {
+            assert!(status["issued"][0].get(key).is_some(), "{key}: {status}");
+        }
+        assert_eq!(machine.json(&["list"]), status);
+        let whole = machine.json(&["status"]);
+        assert_eq!(
+            (whole["users"].as_u64(), whole["codes_pending"].as_u64()),
+            (Some(1), Some(1))
+        );
+    });
+}
+
+#[test]
+fn one_damaged_record_is_named_and_hides_nobody() {
+    on_a_machine(|machine| {
+        for user in ["alice", "bob", "carol@corp.example"] {
+            machine.otpctl(&["enroll", user]).exits(0);
+        }
+        fs::write(
+            "/var/lib/pam_otp/secrets/bob",
+            "version = \"secret-looking\"",
+        )
+        .unwrap();
+        let list = machine.otpctl(&["list"]).exits(5);
+        assert_eq!(list.out.lines().count(), 2, "{list:?}");
+        assert!(
+            list.err.contains("error: bob: ") && !list.err.contains("secret-looking"),
+            "{list:?}"
+        );
+        let json = machine.otpctl(&["list", "--json"]).exits(5);
+        let lines: Vec<serde_json::Value> = json
+            .out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(
+            (lines[1]["user"].as_str(), lines[1]["error"].as_str()),
+            (Some("bob"), Some("damaged"))
+        );
+        let whole = machine.otpctl(&["status", "--json"]).exits(5).json();
+        assert_eq!(
+            (whole["users"].as_u64(), whole["damaged"][0].as_str()),
+            (Some(2), Some("bob"))
+        );
+        machine.otpctl(&["status", "alice"]).exits(0);
+        machine.otpctl(&["status", "bob"]).exits(5);
+    });
+}
+
+#[test]
+fn a_store_that_others_could_write_is_refused_by_name() {
+    on_a_machine(|machine| {
+        machine.otpctl(&["enroll", "alice"]).exits(0);
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions("/var/lib/pam_otp", open).unwrap();
+        let said = machine.otpctl(&["status", "alice"]).exits(5);
+        assert!(said.err.contains("/var/lib/pam_otp"), "{said:?}");
+        assert_eq!(machine.json(&["status", "alice"])["error"], "insecure");
+    });
+}
+
+#[test]
+fn explain_uses_nothing_up_and_hides_the_secret() {
+    on_a_machine(|machine| {
+        let made = machine.json(&["enroll", "alice"]);
+        let explained = machine.json(&["explain", "alice"]);
+        assert!(explained["secret"].is_null());
+        let (time, step) = (
+            explained["unix_time"].as_u64().unwrap(),
+            explained["step"].as_u64().unwrap(),
+        );
+        assert_eq!(step, time / 30);
+        assert_eq!(explained["seconds_left"].as_u64().unwrap(), 30 - time % 30);
+        let checked = explained["checked"].as_array().unwrap();
+        let offsets: Vec<i64> = checked
+            .iter()
+            .map(|step| step["offset"].as_i64().unwrap())
+            .collect();
+        assert_eq!(offsets, [-1, 0, 1]);
+        assert!(
+            checked.iter().all(|step| step["verdict"] == "accepted"),
+            "{explained}"
+        );
+        assert_eq!(checked[1]["code"], explained["code"]);
+        let shown = machine
+            .otpctl(&["explain", "alice", "--show-secret", "--json"])
+            .exits(0);
+        assert_eq!(shown.json()["secret"], made["secret"]);
+
+        let code = checked[2]["code"].as_str().unwrap();
+        machine.otpctl_with(&["verify", "alice"], code).exits(0);
+        let after = machine.json(&["explain", "alice"]);
+        assert_eq!(after["checked"][0]["verdict"], "used", "{after}");
+        machine.otpctl(&["explain", "bob"]).exits(3);
+    });
+}
+
+#[test]
+fn the_policy_says_where_each_value_comes_from() {
+    on_a_machine(|machine| {
+        let policy = machine.json(&["policy"]);
+        assert_eq!(
+            policy["values"]["window"],
+            serde_json::json!({"value": 1, "from": "default"})
+        );
+        fs::write(
+            "/etc/security/otp.toml",
+            "window = 2\n[issued]\nttl = \"5m\"\n",
+        )
+        .unwrap();
+        let policy = machine.json(&["policy"]);
+        assert_eq!(
+            policy["values"]["window"],
+            serde_json::json!({"value": 2, "from": "otp.toml line 1"})
+        );
+        assert_eq!(
+            policy["values"]["issued.ttl"],
+            serde_json::json!({"value": "5m", "from": "otp.toml line 3"})
+        );
+        assert_eq!(policy["errors"], serde_json::json!([]));
+    });
+}
+
+#[test]
+fn a_faulty_policy_is_named_by_line_and_denies() {
+    on_a_machine(|machine| {
+        fs::write("/tmp/draft", "window = 1\nwindoww = 2\n[issued]\nttl = 5\n").unwrap();
+        let checked = machine
+            .otpctl(&["policy", "--check", "/tmp/draft"])
+            .exits(1);
+        assert!(
+            checked.out.contains("line 2") && checked.out.contains("line 4"),
+            "{checked:?}"
+        );
+        let json = machine
+            .otpctl(&["policy", "--check", "/tmp/draft", "--json"])
+            .exits(1)
+            .json();
+        let lines: Vec<u64> = json["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["line"].as_u64().unwrap())
+            .collect();
+        assert_eq!(lines, [2, 4]);
+        fs::copy("/tmp/draft", "/etc/security/otp.toml").unwrap();
+        let denied = machine.otpctl(&["enroll", "alice"]).exits(5);
+        assert!(
+            denied.err.contains("/etc/security/otp.toml") && denied.err.contains("line 2"),
+            "{denied:?}"
+        );
+        machine.otpctl(&["policy"]).exits(5);
+        machine.otpctl(&["policy", "--check", "/tmp"]).exits(5);
+        machine
+            .otpctl(&["policy", "--config", "/no/such/file"])
+            .exits(5);
+        machine.otpctl(&["status", "--config", "/tmp"]).exits(5);
+    });
+}

@@ -1,0 +1,161 @@
+//! What holds for every verb: help, version, usage errors, who may, where things are printed.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use crate::world::{Said, on_a_machine};
+
+const VERBS: [&str; 18] = [
+    "enroll",
+    "issue",
+    "revoke",
+    "verify",
+    "status",
+    "list",
+    "unlock",
+    "disable",
+    "enable",
+    "remove",
+    "recovery",
+    "show",
+    "explain",
+    "demo",
+    "sweep",
+    "doctor",
+    "policy",
+    "completions",
+];
+
+#[test]
+fn every_verb_helps_with_an_example() {
+    on_a_machine(|machine| {
+        for verb in VERBS {
+            let help = machine.otpctl(&[verb, "--help"]).exits(0);
+            let example = format!("otpctl {verb}");
+            assert!(
+                help.err.is_empty() && help.out.contains("Example: "),
+                "{help:?}"
+            );
+            assert!(help.out.contains(&example), "{help:?}");
+            assert!(
+                help.out.contains("--json") && help.out.contains("--config"),
+                "{help:?}"
+            );
+        }
+        let version = machine.otpctl(&["--version"]).exits(0);
+        assert_eq!(
+            version.out,
+            format!("otpctl {}\n", env!("CARGO_PKG_VERSION"))
+        );
+    });
+}
+
+#[test]
+fn who_is_not_root_is_told_what_to_type() {
+    on_a_machine(|machine| {
+        let other = |args: &[&str]| {
+            let mut command = machine.command(args);
+            std::os::unix::process::CommandExt::uid(&mut command, 1000);
+            command.output().map(Said::from)
+        };
+        // In a user namespace of one user there is nobody else to be.
+        let Ok(said) = other(&["enroll", "alice", "--digits", "8"]) else {
+            return;
+        };
+        let said = said.exits(4);
+        assert_eq!(
+            said.err,
+            "error: needs root: sudo otpctl enroll alice --digits 8\n"
+        );
+        let json = other(&["doctor", "--json"]).unwrap().exits(4);
+        assert_eq!(json.json()["error"], "not-permitted");
+        other(&["demo", "totp"]).unwrap().exits(0);
+        other(&["policy"]).unwrap().exits(0);
+        other(&["completions", "zsh"]).unwrap().exits(0);
+    });
+}
+
+#[test]
+fn usage_errors_are_one_sentence_and_json_where_asked() {
+    on_a_machine(|machine| {
+        for args in [
+            vec!["frobnicate"],
+            vec!["enroll"],
+            vec!["enroll", "alice", "--nope"],
+            vec!["demo", "hotp"],
+            vec!["try"],
+        ] {
+            let said = machine.otpctl(&args).exits(2);
+            assert!(
+                said.out.is_empty() && said.err.lines().count() == 1,
+                "{said:?}"
+            );
+            assert!(said.err.contains("--help"), "{said:?}");
+            assert_eq!(machine.json(&args)["error"], "usage");
+        }
+        let said = machine
+            .otpctl(&["enroll", "alice", "--digits", "9"])
+            .exits(2);
+        assert!(said.err.ends_with("see otpctl enroll --help\n"), "{said:?}");
+    });
+}
+
+#[test]
+fn no_store_yet_is_said_with_the_way_out() {
+    on_a_machine(|machine| {
+        for args in [
+            vec!["status"],
+            vec!["list"],
+            vec!["verify", "alice"],
+            vec!["sweep"],
+        ] {
+            let said = machine.otpctl(&args).exits(5);
+            assert!(
+                said.err.contains("/var/lib/pam_otp is not there"),
+                "{said:?}"
+            );
+        }
+        assert_eq!(machine.json(&["list"])["error"], "missing");
+    });
+}
+
+#[test]
+fn a_full_device_and_a_closed_pipe_are_told_apart() {
+    on_a_machine(|machine| {
+        let to = |out: Stdio| {
+            let mut command = machine.command(&["policy"]);
+            Said::from(command.stdout(out).output().unwrap())
+        };
+        let full = to(File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+            .into());
+        let full = full.exits(5);
+        assert!(full.err.contains("could not be printed"), "{full:?}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert!(to(writer.into()).exits(0).err.is_empty());
+    });
+}
+
+#[test]
+fn off_a_terminal_there_is_no_colour_and_no_question() {
+    on_a_machine(|machine| {
+        let said = machine.otpctl(&["enroll", "alice"]).exits(0);
+        assert!(
+            !said.out.contains('\x1b') && said.complaints().is_empty(),
+            "{said:?}"
+        );
+    });
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    on_a_machine(|machine| {
+        for shell in ["bash", "zsh", "fish"] {
+            let script = machine.otpctl(&["completions", shell]).exits(0).out;
+            assert!(VERBS.iter().all(|verb| script.contains(verb)), "{shell}");
+        }
+    });
+}
