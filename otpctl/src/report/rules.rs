@@ -57,9 +57,11 @@ impl Rules {
             line: fault.line,
             why: fault.why.clone(),
         };
+        let mut errors: Vec<Wrong> = faults.iter().map(wrong).collect();
+        errors.sort_by_key(|wrong| wrong.line);
         Self {
             values: Map::new(),
-            errors: faults.iter().map(wrong).collect(),
+            errors,
             rows: Vec::new(),
             file: words::printable(path),
         }

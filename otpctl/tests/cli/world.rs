@@ -75,9 +75,22 @@ fn enter() {
     ] {
         fs::create_dir_all(root.join(name)).unwrap();
     }
-    for name in ["null", "zero", "urandom", "full", "tty", "ptmx", "pts"] {
+    for name in ["null", "zero", "urandom", "full"] {
         bind(&Path::new("/dev").join(name), &root.join("dev").join(name));
     }
+    // Terminals of its own.
+    let pts = root.join("dev/pts");
+    fs::create_dir(&pts).unwrap();
+    let options = Some("newinstance,ptmxmode=0666,mode=0620");
+    mount(
+        Some("devpts"),
+        &pts,
+        Some("devpts"),
+        MsFlags::empty(),
+        options,
+    )
+    .unwrap();
+    symlink("pts/ptmx", root.join("dev/ptmx")).unwrap();
     let fd = std::os::fd::AsRawFd::as_raw_fd(&handle);
     bind(
         Path::new(&format!("/proc/self/fd/{fd}")),
