@@ -133,7 +133,7 @@ fn a_full_device_and_a_closed_pipe_are_told_apart() {
             .into());
         let full = full.exits(5);
         assert!(full.err.contains("could not be printed"), "{full:?}");
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = nix::unistd::pipe().unwrap();
         drop(reader);
         assert!(to(writer.into()).exits(0).err.is_empty());
     });
