@@ -18,20 +18,31 @@ mod cli;
 /// The exit codes, as every verb has them.
 const EXIT_STATUS: [(&str, &str); 6] = [
     ("0", "Done; the code was accepted; nothing wrong was found."),
-    ("1", "The answer is no: a code was refused, the user is enrolled already, doctor found a fault, somebody gave up."),
+    (
+        "1",
+        "The answer is no: a code was refused, the user is enrolled already, doctor found a fault, somebody gave up.",
+    ),
     ("2", "Usage."),
     ("3", "There is no such user, enrolment or code."),
     ("4", "Not permitted: this needs root."),
-    ("5", "State or policy could not be read or written, is at fault or insecure; list met a damaged record."),
+    (
+        "5",
+        "State or policy could not be read or written, is at fault or insecure; list met a damaged record.",
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let directory = std::env::args_os().nth(1).ok_or("name a directory to write the pages into")?;
+    let directory = std::env::args_os()
+        .nth(1)
+        .ok_or("name a directory to write the pages into")?;
     let directory = Path::new(&directory);
     fs::create_dir_all(directory)?;
     let mut whole = cli::Cli::command();
     whole.build();
-    let verbs: Vec<String> = whole.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let verbs: Vec<String> = whole
+        .get_subcommands()
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
     write(directory, &whole, "otpctl", &verbs)?;
     for verb in whole.get_subcommands() {
         let name = format!("otpctl-{}", verb.get_name());
@@ -41,11 +52,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// One page. `verbs` are those that have pages of their own.
-fn write(directory: &Path, of: &Command, name: &str, verbs: &[String]) -> Result<(), Box<dyn Error>> {
+fn write(
+    directory: &Path,
+    of: &Command,
+    name: &str,
+    verbs: &[String],
+) -> Result<(), Box<dyn Error>> {
     let examples = examples(of);
     // Examples have a section of their own, and subcommands of a verb are shown here, not on pages of theirs.
     let shape = of.clone().after_help("").display_name(name);
-    let man = Man::new(shape.clone()).title(name.to_uppercase()).section("1").manual("otpctl").source(version());
+    let man = Man::new(shape.clone())
+        .title(name.to_uppercase())
+        .section("1")
+        .manual("otpctl")
+        .source(version());
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -62,7 +82,10 @@ fn write(directory: &Path, of: &Command, name: &str, verbs: &[String]) -> Result
     }
     rest.control("SH", ["EXAMPLES"]);
     for example in &examples {
-        rest.control("PP", []).control("nf", []).text([bold(example.as_str())]).control("fi", []);
+        rest.control("PP", [])
+            .control("nf", [])
+            .text([bold(example.as_str())])
+            .control("fi", []);
     }
     see_also(&mut rest, verbs);
     rest.to_writer(&mut page)?;
@@ -78,9 +101,16 @@ fn version() -> String {
 fn commands(page: &mut Roff, of: &Command, have_pages: bool) {
     page.control("SH", ["COMMANDS"]);
     for verb in of.get_subcommands() {
-        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        let about = verb
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let name = verb.get_name();
-        let shown = if have_pages { format!("otpctl-{name}(1)") } else { name.to_owned() };
+        let shown = if have_pages {
+            format!("otpctl-{name}(1)")
+        } else {
+            name.to_owned()
+        };
         entry(page, &shown, &format!("{about}."));
     }
 }
@@ -91,7 +121,10 @@ fn entry(page: &mut Roff, tag: &str, text: &str) {
 
 /// What stands behind "Example:" in a verb's help.
 fn examples(of: &Command) -> Vec<String> {
-    let help = of.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let help = of
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let line = |line: &str| {
         let start = line.find("otpctl ")?;
         line.get(start..).map(str::to_owned)

@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Enrols users for one-time codes, issues codes and looks after both.
+///
+/// A one-time-code prompt can be answered from two sources. A time-based code is math: a phone and this machine share
+/// a secret and a clock. An issued code is memory: drawn here, kept as a keyed hash, and handed over by a person. Each is
+/// accepted once. Results go to standard output; questions, warnings and errors to standard error. Everything but demo,
+/// policy and completions needs root. No secret is ever taken from the command line.
 #[derive(Parser)]
 #[command(
     name = "otpctl",
@@ -30,78 +35,114 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Give a user an authenticator: shows its secret once, as a QR code and as a key to type
+    ///
+    /// Draws a secret, shows it once, and asks for a first code, to prove that the app has it. Until that code is right nothing is written: Ctrl-C leaves everything as it was. That code is used up; the next one logs her in. Recovery codes are printed once, and only their keyed hashes are kept. With --json, and where there is no terminal, nothing is asked and no code is needed.
     #[command(after_help = "Example: otpctl enroll alice")]
     Enroll(Enroll),
 
     /// Draw one-time codes that are kept here and handed over by a person
+    ///
+    /// The user need not be enrolled. A code is printed once, kept as a keyed hash, good once and until its time is over; she types it at the same prompt as the code of an app. Strangers' guesses do not spend it: five wrong answers of its length from one address end that address's tries, fifty in all end the code. Several users get theirs all or none. Who issued for whom and why is logged, the code never.
     #[command(
         after_help = "Example: otpctl issue alice --ttl 15m --reason \"lost phone, called from desk 4711\""
     )]
     Issue(Issue),
 
     /// Delete issued codes
+    ///
+    /// With a user alone all of hers go. A user who is gone from the passwd database is fine. A restored backup brings used codes back until they expire: --everyone is the remedy.
     #[command(
         after_help = "Example: otpctl revoke alice 3f9c02d1\nAfter a restored backup: otpctl revoke --everyone"
     )]
     Revoke(Revoke),
 
     /// Answer as a login would, and use the code up; reads it from standard input
+    ///
+    /// Judged by the same function and kept in the same records as at a login, with the local console as its origin: an accepted code is dead, a wrong one counts. The reason a person at a prompt is never told is told here.
     #[command(after_help = "Example: echo 492039 | otpctl verify alice")]
     Verify(User),
 
     /// Show how a user stands, or without a user the whole installation
+    ///
+    /// Never shows a secret. With a user: enrolment, last use, how far her phone's clock was off, failures and holds, issued codes with their expiry, recovery codes left.
     #[command(after_help = "Example: otpctl status alice")]
     Status(MaybeUser),
 
     /// Show every user with an authenticator or an issued code, one a line
+    ///
+    /// With --json one object a line. A record that cannot be read is named on standard error (with --json in its place), the others are shown all the same, and the exit code is 5.
     #[command(after_help = "Example: otpctl list --json")]
     List,
 
     /// End holds and forget failures
+    ///
+    /// After a hundred failures since the last accepted code, time-based codes are refused until this is run or a stored or recovery code is accepted.
     #[command(after_help = "Example: otpctl unlock alice")]
     Unlock(User),
 
     /// Refuse every code of a user; it exempts nobody
+    ///
+    /// Her secret, codes and failures stay as they are. With nullok on the PAM line she is refused too: it is for users of whom nothing is kept.
     #[command(after_help = "Example: otpctl disable alice")]
     Disable(User),
 
     /// Take codes of a disabled user again
+    ///
+    /// Holds and failures from before are as they were: see otpctl unlock.
     #[command(after_help = "Example: otpctl enable alice")]
     Enable(User),
 
     /// Delete everything kept of a user
+    ///
+    /// Secret, state, issued and recovery codes. Asks at a terminal, needs --yes elsewhere. Says whether she can still log in, by what the PAM lines of this machine do with users who are not enrolled.
     #[command(after_help = "Example: otpctl remove alice --yes")]
     Remove(Remove),
 
     /// Replace a user's recovery codes, without touching the secret
+    ///
+    /// Prints ten new ones, once. Those from before no longer work.
     #[command(after_help = "Example: otpctl recovery alice")]
     Recovery(User),
 
     /// Show an authenticator's QR code and key again, for a second device; this is logged
+    ///
+    /// Whoever sees it can log in as her. Recovery codes cannot be shown again: otpctl recovery makes new ones.
     #[command(after_help = "Example: otpctl show alice --qr alice.png")]
     Show(Show),
 
     /// Show how a user's code comes about now, and what the server would say to its neighbours
+    ///
+    /// Uses nothing up. Compare the time and the code with what the phone shows to see whose clock is off. The code shown is good: treat the screen as you would her phone.
     #[command(after_help = "Example: otpctl explain alice")]
     Explain(Explain),
 
     /// Show the two kinds of codes at work on a throw-away store; needs no root
+    ///
+    /// Runs on the real clock and touches nothing of this machine's installation.
     #[command(after_help = "Example: otpctl demo totp\n         otpctl demo stored")]
     Demo(Demo),
 
     /// Delete codes that are expired or used; a timer runs it
+    ///
+    /// Also clears away what crashes left half-made. Nothing depends on it: a spent code is refused, swept or not.
     #[command(after_help = "Example: otpctl sweep")]
     Sweep,
 
     /// Look for what would keep people out, or let them in too easily
+    ///
+    /// Reads the service's PAM lines with what they include and plays them through: a wrong code, no password, an unreadable store, a user who is not enrolled. Looks at sshd's settings, the module's file, the clock, owners and modes, room, records of nobody. Changes nothing; every finding comes with what mends it.
     #[command(after_help = "Example: otpctl doctor sshd")]
     Doctor(Doctor),
 
     /// Show the policy in force, or check a file before it is saved
+    ///
+    /// A policy with a fault refuses everybody's codes, so check before you save. Needs no root for what can be read without.
     #[command(after_help = "Example: otpctl policy --check otp.toml.new")]
     Policy(Policy),
 
     /// Print a completion script
+    ///
+    /// For bash, zsh or fish. The package installs them already.
     #[command(
         after_help = "Example: otpctl completions bash > /usr/share/bash-completion/completions/otpctl"
     )]

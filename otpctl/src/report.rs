@@ -14,6 +14,7 @@ pub(crate) mod codes;
 pub(crate) mod enrollment;
 pub(crate) mod explained;
 pub(crate) mod health;
+pub(crate) mod installation;
 mod page;
 pub(crate) mod rules;
 pub(crate) mod shown;

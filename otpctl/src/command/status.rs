@@ -5,7 +5,8 @@ use otp::store::Store;
 use super::{Context, list};
 use crate::failure::{Ending, Failure};
 use crate::house::House;
-use crate::report::standing::{Installation, Status};
+use crate::report::installation::Installation;
+use crate::report::standing::Status;
 use crate::{account, clock};
 
 pub(super) fn run(context: Context<'_>, user: Option<&str>) -> Result<Ending, Failure> {

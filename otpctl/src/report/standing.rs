@@ -1,4 +1,4 @@
-//! How a user stands, and how the installation does.
+//! How a user stands.
 
 use otp::enrollment::{Authenticator, Kind};
 use otp::issued::{MAX_ATTEMPTS, StoredCode};
@@ -36,8 +36,8 @@ pub(crate) struct Status {
 pub(crate) struct Last {
     pub(crate) at: Stamp,
     method: &'static str,
-    origin: String,
-    user: String,
+    pub(super) origin: String,
+    pub(super) user: String,
 }
 
 /// How an authenticator stands.
@@ -270,7 +270,7 @@ impl Status {
             let at = words::moment(last.at.0, page.now());
             page.row(
                 "last used",
-                &format!("{at} from {}{kind}{drift}", last.origin),
+                &format!("{at} from {}{kind}{drift}", words::origin(&last.origin)),
             );
         } else if self.enrolled {
             page.row("last used", "never");
@@ -315,87 +315,5 @@ impl Answer for Listed<'_> {
         let more = more.join(", ");
         let line = format!("{user}{gap}  {}  {last:<26}  {more}", word.as_str());
         page.line(line.trim_end());
-    }
-}
-
-/// How the installation stands.
-#[derive(Default, Serialize)]
-pub(crate) struct Installation {
-    /// Users with an authenticator or recovery codes.
-    pub(crate) users: usize,
-    pub(crate) disabled: usize,
-    pub(crate) held: usize,
-    pub(crate) locked: usize,
-    /// Issued codes that are still good.
-    pub(crate) codes_pending: usize,
-    /// Users whose records cannot be read.
-    pub(crate) damaged: Vec<String>,
-    pub(crate) last_login: Option<Last>,
-    pub(crate) state_dir: String,
-    pub(crate) spool_dir: String,
-}
-
-impl Installation {
-    /// Counts one more user.
-    pub(crate) fn count(&mut self, status: &Status) {
-        let add = |to: &mut usize, n: usize| *to = to.saturating_add(n);
-        add(&mut self.users, usize::from(status.enrolled));
-        add(&mut self.disabled, usize::from(status.disabled));
-        add(&mut self.locked, usize::from(status.locked));
-        add(
-            &mut self.held,
-            usize::from(status.throttled_until.is_some()),
-        );
-        add(&mut self.codes_pending, status.issued.len());
-        let is_later = |last: &Last| {
-            self.last_login
-                .as_ref()
-                .is_none_or(|known| known.at < last.at)
-        };
-        if let Some(last) = status.last.as_ref().filter(|last| is_later(last)) {
-            self.last_login = Some(last.clone());
-        }
-    }
-}
-
-impl Answer for Installation {
-    fn page(&self, page: &mut Page) {
-        let mut users = format!("{} enrolled", self.users);
-        for (n, word) in [
-            (self.held, "held"),
-            (self.locked, "locked"),
-            (self.disabled, "disabled"),
-        ] {
-            if n > 0 {
-                users.push_str(&format!(", {n} {word}"));
-            }
-        }
-        page.row("users", &users);
-        page.row(
-            "codes",
-            &format!("{} issued and still good", self.codes_pending),
-        );
-        match &self.last_login {
-            Some(last) => {
-                let at = words::moment(last.at.0, page.now());
-                let user = words::printable(&last.user);
-                page.row("last login", &format!("{at}, {user} from {}", last.origin));
-            }
-            None => page.row("last login", "none yet"),
-        }
-        page.row("store", &format!("{}, {}", self.state_dir, self.spool_dir));
-        if !self.damaged.is_empty() {
-            let names: Vec<String> = self
-                .damaged
-                .iter()
-                .map(|name| words::printable(name))
-                .collect();
-            page.tinted_row("damaged", Tint::Bad, &names.join(", "));
-        }
-        page.paragraph(if self.users == 0 && self.codes_pending == 0 {
-            "Next: otpctl enroll USER"
-        } else {
-            "Next: otpctl list, otpctl status USER"
-        });
     }
 }

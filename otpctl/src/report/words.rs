@@ -114,6 +114,14 @@ pub(crate) fn authenticator(of: &Authenticator) -> String {
     )
 }
 
+/// Where a login came from, as people tell it: an address, or this machine.
+pub(crate) fn origin(origin: &str) -> String {
+    origin.strip_prefix("local:").map_or_else(
+        || origin.to_owned(),
+        |uid| format!("this machine (uid {uid})"),
+    )
+}
+
 /// Digits in groups for reading aloud: "492 039", "4821 0937".
 pub(crate) fn grouped(code: &str) -> Zeroizing<String> {
     let size = match code.len() {

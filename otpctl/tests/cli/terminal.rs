@@ -72,7 +72,7 @@ impl Session {
     /// The next byte; an empty one while nothing comes; `None` at the end.
     fn byte(&mut self) -> Option<Vec<u8>> {
         let mut ready = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(100_u16).unwrap();
+        let timeout = PollTimeout::from(100_u16);
         if poll(&mut ready, timeout).unwrap() == 0 {
             return Some(Vec::new());
         }
