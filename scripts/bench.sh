@@ -7,5 +7,5 @@ set -euo pipefail
 . "$root/scripts/rust.sh"
 
 need build-essential libpam0g-dev libpam-oath libpam-google-authenticator
-need_rust
+need_rust build
 as_builder "$root/scripts/bench-crates"
