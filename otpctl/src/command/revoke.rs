@@ -104,10 +104,7 @@ fn of_user(
     account: &Account,
     which: impl Fn(CodeId) -> bool,
 ) -> Result<Vec<CodeId>, Failure> {
-    let now = clock::now();
-    let revoked =
-        account::whoever_it_was(account, |account| house.store.revoke(account, now, &which))?;
-    Ok(revoked)
+    Ok(house.store.revoke(account, clock::now(), which)?)
 }
 
 fn log(context: Context<'_>, account: &Account, ids: &[CodeId]) {

@@ -263,7 +263,7 @@ fn removing_says_whether_she_can_still_log_in() {
 fn a_uid_that_changed_inherits_nothing_and_can_be_cleared_away() {
     on_a_machine(|machine| {
         machine.otpctl(&["enroll", "alice"]).exits(0);
-        machine.otpctl(&["issue", "alice"]).exits(0);
+        let issued = machine.json(&["issue", "alice"]);
         let passwd = fs::read_to_string("/etc/passwd").unwrap();
         fs::write(
             "/etc/passwd",
@@ -275,7 +275,7 @@ fn a_uid_that_changed_inherits_nothing_and_can_be_cleared_away() {
             said.err.contains("uid 1000") && said.err.contains("otpctl remove"),
             "{said:?}"
         );
-        let revoked = machine.json(&["revoke", "alice"]);
+        let revoked = machine.json(&["revoke", "alice", issued["id"].as_str().unwrap()]);
         assert_eq!(revoked["revoked"].as_array().map(Vec::len), Some(1));
         machine.otpctl(&["remove", "alice", "--yes"]).exits(0);
         machine.otpctl(&["enroll", "alice"]).exits(0);

@@ -126,6 +126,14 @@ fn bind(from: &Path, to: &Path) {
     .unwrap_or_else(|error| panic!("{}: {error}", from.display()));
 }
 
+/// Makes a directory one that can be read and not written.
+pub fn make_read_only(path: &str) {
+    let bind = MsFlags::MS_BIND;
+    mount(Some(path), path, NOTHING, bind, NOTHING).unwrap();
+    let read_only = bind | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(NOTHING, path, NOTHING, read_only, NOTHING).unwrap();
+}
+
 /// The machine we are on.
 pub struct Machine;
 
