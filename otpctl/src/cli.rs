@@ -194,7 +194,7 @@ pub(crate) struct Enroll {
     pub(crate) label: Option<String>,
 
     /// Take a secret that exists already, as base32 from standard input, instead of drawing one
-    #[arg(long, value_name = "-", value_parser = ["-"])]
+    #[arg(long, value_name = "-")]
     pub(crate) secret: Option<String>,
 
     /// How many recovery codes come with it; with 0 those she has stay [default: 10]

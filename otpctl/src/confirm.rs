@@ -71,7 +71,7 @@ pub(crate) fn first_code(
     ))
 }
 
-pub(crate) fn given_up() -> Failure {
+fn given_up() -> Failure {
     Failure::new(
         Kind::GivenUp,
         "given up; nothing has changed. If the app has the entry already, remove it there",

@@ -137,6 +137,10 @@ impl Failure {
         )
     }
 
+    pub(crate) fn given_up() -> Self {
+        Self::new(Kind::GivenUp, "given up; nothing has changed")
+    }
+
     pub(crate) fn nothing_kept(user: &impl Display) -> Self {
         Self::new(
             Kind::NotEnrolled,

@@ -26,6 +26,8 @@ use crate::failure::Failure;
 use crate::report::Report;
 
 fn main() -> ExitCode {
+    // No core dump, and nobody looks into our memory. Where the kernel does not have it, we go on without.
+    let _ = nix::sys::prctl::set_dumpable(false);
     let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),

@@ -132,7 +132,7 @@ impl Report {
                 message: &failure.message,
             });
         }
-        let text = format!("{}: {}", words::printable(user), failure.message);
+        let text = format!("{user}: {}", failure.message);
         self.to_stderr("error: ", Tint::Bad, &text);
         Ok(())
     }
@@ -157,7 +157,8 @@ impl Report {
     fn to_stderr(&self, label: &str, tint: Tint, text: &str) {
         self.clear_progress();
         let mut page = Page::new(has_colour(&io::stderr()), width(&io::stderr()));
-        page.labelled(label, tint, text);
+        // It may repeat what somebody typed or named.
+        page.labelled(label, tint, &words::printable(text));
         // There is nobody left to tell that standard error takes nothing.
         let _ = io::stderr().lock().write_all(&page.into_bytes());
     }

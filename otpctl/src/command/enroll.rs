@@ -35,6 +35,12 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
             "--type hotp comes with a later version; leave it out for time-based codes",
         ));
     }
+    if args.secret.as_deref().is_some_and(|given| given != "-") {
+        // Not repeated here: it is in the shell's history already.
+        return Err(Failure::usage(
+            "--secret takes - alone, and reads the secret from standard input: what stands on a command line is seen by others",
+        ));
+    }
     let form = Form::parse(&args.qr.qr)?;
     let account = account::present(&args.user)?;
     let mut authenticator = described(args, &account)?;
@@ -163,7 +169,7 @@ fn already(user: &UserName) -> Failure {
 fn given_secret(context: Context<'_>) -> Result<Secret, Failure> {
     let typed = terminal::ask_or_read(context.report.asks(), "Secret (base32): ", Echo::Hidden)
         .map_err(|error| Failure::io("read from", Path::new("standard input"), &error))?
-        .ok_or_else(confirm::given_up)?;
+        .ok_or_else(Failure::given_up)?;
     let text = std::str::from_utf8(&typed).unwrap_or("?");
     Secret::from_base32(text).map_err(|bad| Failure::usage(bad.to_string()))
 }

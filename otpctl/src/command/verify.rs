@@ -11,7 +11,6 @@ use otp::user::Account;
 use otp::verify::{Attempt, Outcome, Reason, Verdict, verify};
 
 use super::Context;
-use crate::confirm::given_up;
 use crate::failure::{Ending, Failure};
 use crate::house::House;
 use crate::report::codes::Verified;
@@ -23,7 +22,7 @@ pub(super) fn run(context: Context<'_>, user: &str) -> Result<Ending, Failure> {
     let house = House::open(context.config)?;
     let typed = terminal::ask_or_read(context.report.asks(), "One-time code: ", Echo::Hidden)
         .map_err(|error| Failure::io("read from", Path::new("standard input"), &error))?
-        .ok_or_else(given_up)?;
+        .ok_or_else(Failure::given_up)?;
     let verdict = match Passcode::parse(&typed) {
         Ok(passcode) => judged(&house.store, &account, &passcode, &house.policy)?,
         Err(_) => Verdict::Refused(Reason::Malformed),

@@ -101,6 +101,18 @@ fn usage_errors_are_one_sentence_and_json_where_asked() {
 }
 
 #[test]
+fn what_was_typed_commands_no_terminal() {
+    on_a_machine(|machine| {
+        let said = machine.otpctl(&["frob\x1b[2J"]).exits(2);
+        assert!(!said.err.contains('\x1b'), "{said:?}");
+        let said = machine
+            .otpctl(&["issue", "alice", "--ttl", "\x1b[2J"])
+            .exits(2);
+        assert!(!said.err.contains('\x1b'), "{said:?}");
+    });
+}
+
+#[test]
 fn no_store_yet_is_said_with_the_way_out() {
     on_a_machine(|machine| {
         for args in [
