@@ -30,17 +30,7 @@ const MAX_TEXT: usize = 128;
 const FIRST_NAME: &str = "app";
 
 pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Failure> {
-    if args.kind == cli::Type::Hotp {
-        return Err(Failure::usage(
-            "--type hotp comes with a later version; leave it out for time-based codes",
-        ));
-    }
-    if args.secret.as_deref().is_some_and(|given| given != "-") {
-        // Not repeated here: it is in the shell's history already.
-        return Err(Failure::usage(
-            "--secret takes - alone, and reads the secret from standard input: what stands on a command line is seen by others",
-        ));
-    }
+    check(args)?;
     let form = Form::parse(&args.qr.qr)?;
     let account = account::present(&args.user)?;
     let mut authenticator = described(args, &account)?;
@@ -93,6 +83,22 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
         confirmed: confirmed.map(|confirmed| confirmed.offset),
     })?;
     Ok(Ending::Done)
+}
+
+/// What the shapes of the command line cannot say.
+fn check(args: &cli::Enroll) -> Result<(), Failure> {
+    if args.kind == cli::Type::Hotp {
+        return Err(Failure::usage(
+            "--type hotp comes with a later version; leave it out for time-based codes",
+        ));
+    }
+    if args.secret.as_deref().is_some_and(|given| given != "-") {
+        // Not repeated here: it is in the shell's history already.
+        return Err(Failure::usage(
+            "--secret takes - alone, and reads the secret from standard input: what stands on a command line is seen by others",
+        ));
+    }
+    Ok(())
 }
 
 /// The authenticator that was asked for, with a fresh secret.
