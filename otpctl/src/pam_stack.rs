@@ -1,7 +1,7 @@
 //! A service's PAM lines, read and played through (pam.conf(5)). Pure over text, but for [`services_with_module`].
 //!
 //! What a stack lets through is not seen from the order of its lines, so it is asked: given what each module answers,
-//! does the login succeed? [`play`] follows `_pam_dispatch_aux` of Linux-PAM for the auth hook.
+//! does the login succeed? [`play()`] follows `_pam_dispatch_aux` of Linux-PAM for the auth hook.
 
 mod play;
 
