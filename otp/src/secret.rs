@@ -2,6 +2,7 @@
 
 use data_encoding::BASE32_NOPAD;
 use rand::CryptoRng;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The shortest secret taken, in bytes: 128 bits (RFC 4226 section 4, R6).
@@ -83,6 +84,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether it is the same secret, in constant time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 
     /// Base32 without padding, for the one showing at enrolment and the secret's own file.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::enrollment::{Authenticator, Generation, RecoveryList};
+use crate::enrollment::{Authenticator, Enrollment, Generation, RecoveryList};
 use crate::issued::{CodeId, StoredCode};
 use crate::keyed::DigestKey;
 use crate::state::State;
@@ -237,10 +237,18 @@ impl std::error::Error for Error {
     }
 }
 
-/// The state after an enrolment: the new authenticator's entry beside the old ones.
-pub(crate) fn state_with(state: &State, new: &NewEnrollment) -> State {
+/// The state after an enrolment: the new authenticator's entry beside the old ones. A secret that is enrolled again
+/// keeps its used steps, or its last code would be good twice.
+pub(crate) fn state_with(state: &State, new: &NewEnrollment, old: &Enrollment) -> State {
     let mut state = state.clone();
-    let mut entry = crate::state::AuthenticatorState::fresh(new.authenticator.generation);
+    let generation = new.authenticator.generation;
+    let mut entry = crate::state::AuthenticatorState::fresh(generation);
+    let mut known = old.authenticators.iter();
+    let same = known.find(|known| known.secret.is_same(&new.authenticator.secret));
+    if let Some(before) = same.and_then(|same| state.authenticator(same.generation)) {
+        entry = before.clone();
+        entry.generation = generation;
+    }
     if let Some((step, horizon)) = new.confirmed {
         entry.used.mark(step, horizon);
     }

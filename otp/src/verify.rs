@@ -158,11 +158,13 @@ impl Record {
         }
     }
 
-    /// Whether there is anything she could log in with at `now`: an authenticator, recovery codes or a live
-    /// stored code. Used and expired codes are nothing.
+    /// Whether there is anything of hers to ask for at `now`: an enrolment, or a stored code that is neither used nor
+    /// expired. One that is guessed out, not yet good or disabled is still there, and so is a user who is disabled:
+    /// `nullok` must not turn a refusal into a free pass.
     #[must_use]
     pub fn can_answer(&self, now: UnixTime) -> bool {
-        self.enrollment.is_some() || self.issued.iter().any(|code| code.is_live(now))
+        let pending = |code: &StoredCode| code.fate == Fate::Live && !code.is_past(now);
+        self.state.disabled || self.enrollment.is_some() || self.issued.iter().any(pending)
     }
 }
 
@@ -197,6 +199,8 @@ struct Hearing<'a> {
     reason: Reason,
     /// The answer was compared with a time-based code and was not it.
     failed: bool,
+    /// The answer was a time-based code that is dead: no failure, whatever else it was compared with.
+    dead_totp: bool,
     /// The answer was compared with these stored codes (by index) and was none of them.
     missed: Vec<usize>,
 }
@@ -225,6 +229,7 @@ impl<'a> Hearing<'a> {
             accepted: None,
             reason,
             failed: false,
+            dead_totp: false,
             missed: Vec::new(),
         }
     }
@@ -283,7 +288,10 @@ impl<'a> Hearing<'a> {
         match (right.is_empty(), entry) {
             (true, _) => self.failed = true,
             // The store refuses a secret its state does not know; here it would be an open replay.
-            (false, None) => self.refuse(Reason::Used),
+            (false, None) => {
+                self.dead_totp = true;
+                self.refuse(Reason::Used);
+            }
             (false, Some(entry)) => {
                 let fresh = |(_, step): &&(i64, TimeStep)| !entry.used.is_dead(*step, horizon);
                 // The last one, should two steps share their digits: it takes the earlier ones with it.
@@ -294,7 +302,10 @@ impl<'a> Hearing<'a> {
                         entry.last_used_at = Some(self.attempt.now);
                         self.accept(Method::Totp, Some(offset));
                     }
-                    None => self.refuse(Reason::Used),
+                    None => {
+                        self.dead_totp = true;
+                        self.refuse(Reason::Used);
+                    }
                 }
             }
         }
@@ -356,7 +367,8 @@ impl<'a> Hearing<'a> {
     }
 
     /// The verdict, with what it costs: an acceptance ends the hold of its origin; a guess counts wherever it was
-    /// compared; a code that was right once is no guess.
+    /// compared; a code that was right once is no guess at its own kind. A spent stored code is still a guess at the
+    /// time-based ones: else its digits could be tried at every step for nothing.
     fn close(mut self) -> Outcome {
         let (origin, now) = (self.attempt.origin, self.attempt.now);
         if let Some(Acceptance { method, .. }) = self.accepted {
@@ -366,13 +378,15 @@ impl<'a> Hearing<'a> {
                 method,
                 origin,
             });
-        } else if !self.reason.was_right_once() {
-            if self.failed {
+        } else {
+            if self.failed && !self.dead_totp {
                 self.state.throttle.fail(origin, now, &self.policy.throttle);
             }
-            for index in &self.missed {
-                if let Some(code) = self.issued.get_mut(*index) {
-                    code.count_attempt(origin);
+            if !self.reason.was_right_once() {
+                for index in &self.missed {
+                    if let Some(code) = self.issued.get_mut(*index) {
+                        code.count_attempt(origin);
+                    }
                 }
             }
         }

@@ -692,3 +692,37 @@ fn an_update_that_changes_nothing_writes_nothing() {
     assert_eq!(fs::read(house.state("state/alice")).unwrap(), before);
     assert!(!house.state("state/nobody").exists());
 }
+
+#[test]
+fn a_secret_enrolled_again_keeps_its_used_steps() {
+    let house = House::new();
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+    let again = house
+        .store()
+        .enroll(&account("alice"), new_enrollment(2, true));
+    assert_eq!(again.unwrap(), Enrolled::Replaced);
+    assert!(!house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn removing_during_a_first_enrolment_leaves_all_or_nothing() {
+    for _ in 0..100 {
+        let house = House::new();
+        let barrier = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                barrier.wait();
+                let new = new_enrollment(1, false);
+                let _ = house.store().enroll(&account("alice"), new);
+            });
+            scope.spawn(|| {
+                barrier.wait();
+                for _ in 0..20 {
+                    let _ = house.store().remove(&account("alice"));
+                }
+            });
+        });
+        assert!(house.answer("alice", &code(0)).is_ok());
+    }
+}

@@ -499,3 +499,27 @@ fn digits_that_are_right_in_two_places_are_spent_in_both() {
     assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
     assert_eq!(alice.answer(&code), refused(Reason::Used));
 }
+
+#[test]
+fn a_spent_stored_code_is_no_free_guess_at_the_phone() {
+    let mut alice = User::enrolled();
+    let spent = alice.wrong();
+    alice.issue(&spent, 600);
+    assert_eq!(alice.answer(&spent), accepted(Method::Issued, None));
+    assert_eq!(alice.answer(&spent), refused(Reason::Used));
+    assert_eq!(alice.record.state.throttle.failures, 1);
+}
+
+#[test]
+fn what_refuses_a_code_never_exempts_its_owner() {
+    let mut guest = User::unknown();
+    guest.issue("48210937", 600);
+    guest.record.issued[0].attempts = vec![(HOME, 50)];
+    assert!(guest.record.can_answer(NOW), "guessed out");
+    let earlier = NOW.minus(Duration::from_secs(5));
+    assert!(guest.record.can_answer(earlier), "not yet good");
+    guest.later(600);
+    assert!(!guest.record.can_answer(guest.now), "expired");
+    guest.record.state.disabled = true;
+    assert!(guest.record.can_answer(guest.now), "disabled");
+}

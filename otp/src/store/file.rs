@@ -311,7 +311,7 @@ impl Store for FileStore {
         let mut state = held.record.state.clone();
         state.keep_only(&old);
         state.throttle.failures = 0;
-        let mut state = state_with(&state, &new);
+        let mut state = state_with(&state, &new, &old);
         held.write(state.clone())?;
         let enrollment = Enrollment {
             authenticators: vec![new.authenticator],
@@ -398,9 +398,15 @@ impl Store for FileStore {
 
     fn remove(&self, account: &Account) -> Result<bool, Error> {
         let name = account.name.file_name();
-        // Damaged content does not stop this; the lock is taken all the same, where there is one.
-        let locked = self.lock(&account.name)?;
-        let enrolled = self.secrets.has(&name)?;
+        if !self.state.has(&name)?
+            && !self.secrets.has(&name)?
+            && self.spooled(&account.name)?.is_none()
+        {
+            return Ok(false);
+        }
+        // Damaged content does not stop this. The lock is taken, and made where it is missing: a first enrolment may be
+        // under way, and what it writes must not outlive its state.
+        let _locked = self.lock_or_create(account)?;
         self.secrets.unlink(&name)?;
         self.secrets.sync()?;
         let spooled = self.spooled(&account.name)?;
@@ -413,7 +419,7 @@ impl Store for FileStore {
         }
         self.state.unlink(&name)?;
         self.state.sync()?;
-        Ok(locked.is_some() || enrolled || spooled.is_some())
+        Ok(true)
     }
 
     fn sweep(&self, user: &UserName, now: UnixTime) -> Result<u64, Error> {

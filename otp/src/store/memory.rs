@@ -84,8 +84,8 @@ impl Store for MemoryStore {
         if user.enrollment.is_some() && !new.replace {
             return Ok(Enrolled::Already);
         }
-        user.state = state_with(&user.state, &new);
         let old = user.enrollment.take();
+        user.state = state_with(&user.state, &new, &old.clone().unwrap_or_default());
         let came = if old.is_some() {
             Enrolled::Replaced
         } else {
