@@ -20,6 +20,7 @@ pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     u32_to(&mut out, uid);
     out.push(state.disabled.into());
+    out.push(state.enrolled.into());
     throttle_to(&mut out, &state.throttle);
     list_to(&mut out, state.last.as_slice(), |out, last| {
         time_to(out, last.at);
@@ -40,6 +41,7 @@ pub(super) fn state_from(bytes: &[u8]) -> Option<(u32, State)> {
     let uid = from.u32()?;
     let state = State {
         disabled: from.bool()?,
+        enrolled: from.bool()?,
         throttle: throttle_from(&mut from)?,
         last: from.list(1, last_from)?.pop(),
         authenticators: from.list(MAX_AUTHENTICATOR_STATES, authenticator_from)?,
@@ -295,6 +297,7 @@ mod tests {
             |n: u32| Origin::of_address(std::net::Ipv6Addr::from_bits(u128::from(n) << 64).into());
         let mut state = State {
             disabled: true,
+            enrolled: true,
             last: Some(LastLogin {
                 at: UnixTime::from_secs(1_800_000_000),
                 method: Method::Recovery,

@@ -28,6 +28,8 @@ use crate::verify::{Changes, Record};
 
 /// In the state tree: says that this is a store, so that an unmounted or wiped one is not taken for an empty one.
 const MARKER: &str = "STORE";
+/// The same in the spool, where every other name is a user's.
+const SPOOL_MARKER: &str = ".store";
 /// In the state tree: the key for stored and recovery codes.
 const KEY: &str = "key";
 const SECRETS: &str = "secrets";
@@ -76,18 +78,13 @@ impl FileStore {
             let sub = root.sub(name, Privacy::RootOnly)?;
             sub.ok_or(Error::Missing { path })
         };
-        if root
-            .file(MARKER, Access::Read, Privacy::RootOnly)?
-            .is_none()
-        {
-            return Err(Error::Missing {
-                path: root.path_of(MARKER),
-            });
-        }
+        marked(&root, MARKER)?;
+        let spool = Dir::open(&policy.spool_dir, Privacy::RootOnly)?;
+        marked(&spool, SPOOL_MARKER)?;
         Ok(Self {
             secrets: sub(SECRETS)?,
             state: sub(STATE)?,
-            spool: Dir::open(&policy.spool_dir, Privacy::RootOnly)?,
+            spool,
             root,
         })
     }
@@ -101,8 +98,10 @@ impl FileStore {
             spool: Dir::open_or_create(&policy.spool_dir)?,
             root,
         };
-        if !store.root.has(MARKER)? {
-            store.root.write(MARKER, b"", false)?;
+        for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
+            if !dir.has(marker)? {
+                dir.write(marker, b"", false)?;
+            }
         }
         Ok(store)
     }
@@ -158,8 +157,15 @@ impl FileStore {
             .ok_or_else(|| damaged(&locked.path, "its content makes no sense"))?;
         same_uid(account, uid, &locked.path)?;
         let enrollment = self.enrollment(account)?;
-        if let Some(enrollment) = &enrollment {
-            known_to(&state, enrollment, &locked.path)?;
+        match &enrollment {
+            Some(enrollment) => known_to(&state, enrollment, &locked.path)?,
+            None if state.enrolled => {
+                return Err(damaged(
+                    &self.secrets.path_of(account.name.file_name()),
+                    "it is missing, though the user was enrolled: restore it, or 'otpctl remove' her, then enrol again",
+                ));
+            }
+            None => {}
         }
         let issued = self.stored_codes(account)?;
         let keyed = !issued.is_empty()
@@ -243,7 +249,10 @@ impl FileStore {
             }
         }
         match changes.state {
-            Some(state) => held.write(state),
+            Some(mut state) => {
+                state.enrolled |= held.record.enrollment.is_some();
+                held.write(state)
+            }
             None => Ok(()),
         }
     }
@@ -318,6 +327,7 @@ impl Store for FileStore {
             recovery: new.recovery.or(old.recovery),
         };
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
+        state.enrolled = true;
         state.keep_only(&enrollment);
         // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
         let _ = held.write(state);
@@ -452,6 +462,16 @@ impl Store for FileStore {
             self.root.write(KEY, draw().expose(), false)?;
         }
         self.key()
+    }
+}
+
+/// Whether the marker is where it should be.
+fn marked(dir: &Dir, marker: &str) -> Result<(), Error> {
+    match dir.file(marker, Access::Read, Privacy::RootOnly)? {
+        Some(_) => Ok(()),
+        None => Err(Error::Missing {
+            path: dir.path_of(marker),
+        }),
     }
 }
 
