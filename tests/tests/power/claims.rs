@@ -1,0 +1,157 @@
+//! What a person or an administrator may rely on after what was done, told or not.
+
+use serde_json::Value;
+
+use crate::acts::{Act, said, texts};
+use crate::record::Recording;
+
+/// An enrolment as its owner knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Enrolment {
+    pub(crate) secret: String,
+    pub(crate) recovery: Vec<String>,
+}
+
+/// Everything that is known from outside.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Claims {
+    /// The store was there before, or was told to be there.
+    pub(crate) made: bool,
+    /// One of these is in force, whole. `None`: she is not enrolled.
+    pub(crate) enrolments: Vec<Option<Enrolment>>,
+    /// Codes that let somebody in: refused from now on.
+    pub(crate) spent: Vec<String>,
+    /// Codes that would have: good once at most.
+    pub(crate) perhaps_spent: Vec<String>,
+    /// Failures that were told since the last acceptance.
+    pub(crate) failures: u32,
+    /// Stored codes that were handed over.
+    pub(crate) live: Vec<String>,
+    /// Stored codes that may be there: good once at most.
+    pub(crate) perhaps_live: Vec<String>,
+    /// Stored codes that were told to be gone.
+    pub(crate) gone: Vec<String>,
+    /// A removal may be half done: nobody is let in, and removing again ends it.
+    pub(crate) half_removed: bool,
+}
+
+impl Claims {
+    /// Of a machine without a store.
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            made: false,
+            enrolments: Vec::new(),
+            spent: Vec::new(),
+            perhaps_spent: Vec::new(),
+            failures: 0,
+            live: Vec::new(),
+            perhaps_live: Vec::new(),
+            gone: Vec::new(),
+            half_removed: false,
+        }
+    }
+
+    /// After this was done, whether it was told or cut short.
+    pub(crate) fn after(&self, act: &Act, recording: &Recording, told: bool) -> Self {
+        let mut claims = self.clone();
+        match act {
+            Act::Login(code) => claims.login(code, recording.code == Some(0), told),
+            // What it said no to has changed nothing.
+            Act::Ctl(..) if recording.code != Some(0) => {}
+            Act::Ctl(..) => {
+                claims.made |= told;
+                claims.verb(act.verb(), &said(recording), told);
+            }
+        }
+        claims
+    }
+
+    fn login(&mut self, code: &str, accepted: bool, told: bool) {
+        match (accepted, told) {
+            (true, true) => {
+                self.failures = 0;
+                self.perhaps_live.retain(|live| live != code);
+                self.live.retain(|live| live != code);
+                // An accepted code kills those before it too.
+                self.spent.append(&mut self.perhaps_spent);
+                self.spent.push(code.to_owned());
+            }
+            (true, false) => {
+                self.failures = 0;
+                self.live.retain(|live| live != code);
+                self.perhaps_spent.push(code.to_owned());
+            }
+            (false, true) => self.failures += 1,
+            (false, false) => {}
+        }
+    }
+
+    fn verb(&mut self, verb: &str, said: &Value, told: bool) {
+        match verb {
+            "enroll" => {
+                let secret = said["secret"].as_str().unwrap().to_owned();
+                let recovery = texts(said, "recovery_codes");
+                self.enrolment(told, Some(Enrolment { secret, recovery }));
+                self.failures = 0;
+                self.half_removed &= !told;
+            }
+            "recovery" => self.recovery(told, &texts(said, "recovery_codes")),
+            "issue" => {
+                let code = said["code"].as_str().unwrap().to_owned();
+                if told {
+                    self.live.push(code);
+                } else {
+                    self.perhaps_live.push(code);
+                }
+            }
+            "revoke" => self.revoke(told),
+            "remove" => {
+                self.enrolment(told, None);
+                self.revoke(told);
+                self.failures = 0;
+                self.half_removed = !told;
+            }
+            other => panic!("nothing is known of {other}"),
+        }
+    }
+
+    fn enrolment(&mut self, told: bool, new: Option<Enrolment>) {
+        if told {
+            self.enrolments = vec![new];
+        } else {
+            if self.enrolments.is_empty() {
+                self.enrolments.push(None);
+            }
+            self.enrolments.push(new);
+        }
+    }
+
+    fn recovery(&mut self, told: bool, new: &[String]) {
+        let renewed: Vec<_> = self
+            .enrolments
+            .iter()
+            .flatten()
+            .map(|old| {
+                Some(Enrolment {
+                    secret: old.secret.clone(),
+                    recovery: new.to_vec(),
+                })
+            })
+            .collect();
+        if told {
+            self.enrolments = renewed;
+        } else {
+            self.enrolments.extend(renewed);
+        }
+    }
+
+    fn revoke(&mut self, told: bool) {
+        let live = std::mem::take(&mut self.live);
+        if told {
+            self.gone.extend(live);
+            self.gone.append(&mut self.perhaps_live);
+        } else {
+            self.perhaps_live.extend(live);
+        }
+    }
+}
