@@ -72,8 +72,12 @@ impl Claims {
                 self.failures = 0;
                 self.perhaps_live.retain(|live| live != code);
                 self.live.retain(|live| live != code);
-                // An accepted code kills those before it too.
-                self.spent.append(&mut self.perhaps_spent);
+                // A time-based code kills those before it too.
+                let before = std::mem::take(&mut self.perhaps_spent).into_iter();
+                let is_dead = |before: &String| before.len() == 6 && code.len() == 6;
+                let (dead, perhaps): (Vec<_>, Vec<_>) = before.partition(is_dead);
+                self.perhaps_spent = perhaps;
+                self.spent.extend(dead);
                 self.spent.push(code.to_owned());
             }
             (true, false) => {
@@ -81,16 +85,24 @@ impl Claims {
                 self.live.retain(|live| live != code);
                 self.perhaps_spent.push(code.to_owned());
             }
-            (false, true) => self.failures += 1,
-            (false, false) => {}
+            // Where nobody is enrolled nothing is counted.
+            (false, true) if self.is_enrolled() => self.failures += 1,
+            (false, _) => {}
         }
+    }
+
+    fn is_enrolled(&self) -> bool {
+        !self.enrolments.is_empty() && self.enrolments.iter().all(Option::is_some)
     }
 
     fn verb(&mut self, verb: &str, said: &Value, told: bool) {
         match verb {
             "enroll" => {
                 let secret = said["secret"].as_str().unwrap().to_owned();
-                let recovery = texts(said, "recovery_codes");
+                let mut recovery = texts(said, "recovery_codes");
+                if let (true, Some(Some(old))) = (recovery.is_empty(), self.enrolments.last()) {
+                    recovery.clone_from(&old.recovery);
+                }
                 self.enrolment(told, Some(Enrolment { secret, recovery }));
                 self.failures = 0;
                 self.half_removed &= !told;

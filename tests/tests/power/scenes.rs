@@ -23,6 +23,9 @@ use crate::trial::Trial;
 /// Seconds. The full form of the longest is far below it.
 const PATIENCE: u32 = 3000;
 
+/// A secret that is given, not drawn.
+const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
 /// A machine with a store, and one user with a long history, so that her records fill several sectors.
 struct Scene {
     now: UnixTime,
@@ -232,6 +235,62 @@ fn a_code_issued_after_a_killed_enrolment_lasts() {
         line("nodelay");
         let acts = ["issue alice", "issue alice"].map(Act::ctl);
         Trial::new("a first code killed, another", now()).run(&Claims::nothing(), &acts);
+    });
+}
+
+#[test]
+fn a_login_with_a_secret_whose_enrolment_was_killed_survives_a_power_cut() {
+    sandboxed_trial(PATIENCE, || {
+        line("nodelay");
+        let now = now();
+        let enroll = Act::Ctl(
+            "enroll alice --recovery-codes 0 --secret -",
+            SECRET.to_owned(),
+        );
+        let acts = [enroll, Act::Login(shown(SECRET, now, 0))];
+        Trial::new("a first enrolment killed, a login", now).run(&Claims::nothing(), &acts);
+    });
+}
+
+#[test]
+fn a_secret_enrolled_again_is_no_second_chance_for_its_codes() {
+    sandboxed_trial(PATIENCE, || {
+        let scene = Scene::set();
+        let enroll = Act::Ctl(
+            "enroll alice --replace --recovery-codes 0 --secret -",
+            scene.phone.clone(),
+        );
+        let acts = [enroll, scene.login(0)];
+        scene.try_out("the same secret enrolled again killed, a login", &acts);
+    });
+}
+
+#[test]
+fn a_replaced_secret_after_a_killed_replacement_is_one_of_them() {
+    sandboxed_trial(PATIENCE, || {
+        let scene = Scene::set();
+        let replace = Act::ctl("enroll alice --replace");
+        scene.try_out(
+            "enroll --replace killed, a login",
+            &[replace.clone(), scene.login(0)],
+        );
+        let scene = Scene::again();
+        let acts = [Act::ctl("recovery alice"), replace.clone()];
+        scene.try_out("recovery killed, enroll --replace", &acts);
+        let scene = Scene::again();
+        let acts = [Act::ctl("remove alice --yes"), replace];
+        scene.try_out("remove killed, enroll", &acts);
+    });
+}
+
+#[test]
+fn an_issued_code_lasts_whatever_was_killed_before() {
+    sandboxed_trial(PATIENCE, || {
+        for before in ["issue alice", "revoke alice", "remove alice --yes"] {
+            let scene = Scene::again();
+            let name = format!("{before} killed, issue");
+            scene.try_out(&name, &[Act::ctl(before), Act::ctl("issue alice")]);
+        }
     });
 }
 
