@@ -286,6 +286,14 @@ impl Dir {
         self.all_names(|name| !name.starts_with('.'))
     }
 
+    /// Unlinks every file in here, the half-made ones too, which would keep the directory from being removed.
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        for name in self.all_names(|_| true)? {
+            self.unlink(&name)?;
+        }
+        self.sync()
+    }
+
     /// Clears away what a crash left half-made more than an hour ago.
     pub(super) fn clear_half_made(&self, now: i64) -> Result<(), Error> {
         for name in self.all_names(|name| name.starts_with(HALF_MADE))? {

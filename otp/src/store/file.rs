@@ -421,10 +421,7 @@ impl Store for FileStore {
         self.secrets.sync()?;
         let spooled = self.spooled(&account.name)?;
         if let Some(dir) = &spooled {
-            for file in dir.names()? {
-                dir.unlink(&file)?;
-            }
-            dir.sync()?;
+            dir.clear()?;
             self.spool.remove_sub(&name)?;
         }
         self.state.unlink(&name)?;
