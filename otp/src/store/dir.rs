@@ -62,7 +62,7 @@ impl Dir {
         Self::walk(path, privacy, false)
     }
 
-    /// The same, making what is missing (root, 0700).
+    /// The same, making what is missing (root, 0700). All of the way there lasts once this returns.
     pub(super) fn open_or_create(path: &Path) -> Result<Self, Error> {
         Self::walk(path, Privacy::RootOnly, true)
     }
@@ -86,6 +86,10 @@ impl Dir {
                 None => privacy,
             };
             dir = match dir.sub(name, privacy)? {
+                Some(sub) if create => {
+                    dir.sync_names()?;
+                    sub
+                }
                 Some(sub) => sub,
                 None if create => dir.make_sub(name)?,
                 None => {
@@ -117,12 +121,12 @@ impl Dir {
         }
     }
 
-    /// The directory of this name in here, made if there is none, and lasting once this returns.
+    /// The directory of this name in here, made if there is none, and lasting once this returns: one that is there may
+    /// have been made by somebody who was killed before it did.
     pub(super) fn make_sub(&self, name: impl AsRef<OsStr>) -> Result<Self, Error> {
         let path = self.path_of(name.as_ref());
         match mkdirat(&self.fd, name.as_ref(), Mode::S_IRWXU) {
-            Ok(()) => self.sync()?,
-            Err(Errno::EEXIST) => {}
+            Ok(()) | Err(Errno::EEXIST) => self.sync()?,
             Err(errno) => return Err(io(&path, "make the directory", errno)),
         }
         match self.sub(name, Privacy::RootOnly)? {
@@ -270,6 +274,14 @@ impl Dir {
     /// Makes what was made, renamed or unlinked in here last.
     pub(super) fn sync(&self) -> Result<(), Error> {
         fsync(&self.fd).map_err(|errno| io(&self.path, "sync", errno))
+    }
+
+    /// The same on the way to a store, which may lead through a file system that is never written and knows no sync.
+    fn sync_names(&self) -> Result<(), Error> {
+        match fsync(&self.fd) {
+            Ok(()) | Err(Errno::EINVAL | Errno::EROFS) => Ok(()),
+            Err(errno) => Err(io(&self.path, "sync", errno)),
+        }
     }
 
     /// Whether there is anything of this name in here, whatever it is.

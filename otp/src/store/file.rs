@@ -99,7 +99,10 @@ impl FileStore {
             root,
         };
         for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
-            if !dir.has(marker)? {
+            // A marker that is there may not last yet: whoever made it may have been killed.
+            if dir.has(marker)? {
+                dir.sync()?;
+            } else {
                 dir.write(marker, b"", false)?;
             }
         }
@@ -137,10 +140,12 @@ impl FileStore {
         }
     }
 
-    /// Locks a user's state file, making it first if she has none.
+    /// Locks a user's state file, making it first if she has none. Its name lasts: whoever made it may have been killed
+    /// before it did.
     fn lock_or_create(&self, account: &Account) -> Result<Locked, Error> {
         loop {
             if let Some(locked) = self.lock(&account.name)? {
+                self.state.sync()?;
                 return Ok(locked);
             }
             let name = account.name.file_name();
@@ -455,7 +460,10 @@ impl Store for FileStore {
     }
 
     fn digest_key(&self, draw: impl FnOnce() -> DigestKey) -> Result<DigestKey, Error> {
-        if !self.root.has(KEY)? {
+        // What is kept under a key must not outlive it, whoever made it and was killed.
+        if self.root.has(KEY)? {
+            self.root.sync()?;
+        } else {
             self.root.write(KEY, draw().expose(), false)?;
         }
         self.key()
