@@ -163,7 +163,13 @@ impl FileStore {
         same_uid(account, uid, &locked.path)?;
         let enrollment = self.enrollment(account)?;
         match &enrollment {
-            Some(enrollment) => known_to(&state, enrollment, &locked.path)?,
+            Some(enrollment) => {
+                known_to(&state, enrollment, &locked.path)?;
+                if !state.is_settled(enrollment) {
+                    // Whoever wrote the secret may have been killed before its name lasted.
+                    self.secrets.sync()?;
+                }
+            }
             None if state.enrolled => {
                 return Err(damaged(
                     &self.secrets.path_of(account.name.file_name()),
@@ -255,7 +261,9 @@ impl FileStore {
         }
         match changes.state {
             Some(mut state) => {
-                state.enrolled |= held.record.enrollment.is_some();
+                if let Some(enrollment) = &held.record.enrollment {
+                    state.settle(enrollment);
+                }
                 held.write(state)
             }
             None => Ok(()),
@@ -332,8 +340,7 @@ impl Store for FileStore {
             recovery: new.recovery.or(old.recovery),
         };
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        state.enrolled = true;
-        state.keep_only(&enrollment);
+        state.settle(&enrollment);
         // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
         let _ = held.write(state);
         Ok(came)
@@ -353,7 +360,7 @@ impl Store for FileStore {
         held.write(state.clone())?;
         enrollment.recovery = Some(list);
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        state.keep_only(&enrollment);
+        state.settle(&enrollment);
         // As in `enroll`: the new list stands, the old one's entry matches nothing.
         let _ = held.write(state);
         Ok(true)

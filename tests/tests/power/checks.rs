@@ -284,6 +284,9 @@ impl Examiner<'_> {
 pub(crate) fn check_by_programs(claims: &Claims, last: &Act, now: UnixTime) -> Result<(), Broken> {
     let later = now.plus(LATER);
     let done = |act: &Act, at| act.done(at);
+    if claims.half_removed {
+        let _ = done(&Act::ctl("remove alice --yes"), now);
+    }
     if let Act::Ctl(..) = last {
         let again = done(last, now);
         // A removal that was done is told so; an enrolment too.
