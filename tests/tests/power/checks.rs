@@ -23,6 +23,8 @@ use crate::claims::{Claims, Enrolment};
 
 /// By how much the clock has moved on when a fresh code is tried: nothing that was used before reaches so far.
 const LATER: Duration = Duration::from_secs(120);
+/// As the policy has it: a time-based code has six, a recovery code is longer.
+const STORED_DIGITS: usize = 8;
 /// A secret nobody has had yet.
 const OTHER_SECRET: &str = "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U";
 const OTHER_CODE: &str = "9081726354";
@@ -119,6 +121,7 @@ impl Examiner<'_> {
     fn spent_codes(&self) -> Result<(), Broken> {
         for code in &self.claims.spent {
             self.refused(code, self.now, "a code that let somebody in")?;
+            self.known_as_used(code)?;
         }
         let perhaps = self.claims.perhaps_spent.iter();
         for code in perhaps.chain(&self.claims.perhaps_live) {
@@ -130,6 +133,19 @@ impl Examiner<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// Refused for no other reason, or it would be good again where that reason is not. An old stored code may have been
+    /// deleted, and with it what was known of it.
+    fn known_as_used(&self, code: &str) -> Result<(), Broken> {
+        let is_stored = code.len() == STORED_DIGITS;
+        if is_stored || self.claims.enrolments.len() > 1 {
+            return Ok(());
+        }
+        match self.answer(code, self.now)? {
+            Verdict::Refused(Reason::Used) => Ok(()),
+            other => Err(format!("a used code is not refused as used: {other:?}")),
+        }
     }
 
     fn stored_codes(&self) -> Result<(), Broken> {
@@ -261,21 +277,23 @@ impl Examiner<'_> {
             (outcome.verdict, outcome.changes)
         });
         let verdict = judged.map_err(|error| format!("no code can be judged: {error}"))?;
+        if verdict == Verdict::Refused(Reason::Mismatch) {
+            self.forget_failures()?;
+        }
+        Ok(verdict)
+    }
+
+    fn forget_failures(&self) -> Result<(), Broken> {
         let cleared = self.store.update(&self.account, |record| {
             let mut state = record.state.clone();
             state.throttle.clear();
-            let changed = state != record.state;
-            let state = changed.then_some(state);
-            (
-                (),
-                Changes {
-                    issued: Vec::new(),
-                    state,
-                },
-            )
+            let changes = Changes {
+                issued: Vec::new(),
+                state: Some(state),
+            };
+            ((), changes)
         });
-        cleared.map_err(|error| format!("no failure can be forgotten: {error}"))?;
-        Ok(verdict)
+        cleared.map_err(|error| format!("no failure can be forgotten: {error}"))
     }
 }
 

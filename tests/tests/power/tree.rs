@@ -43,7 +43,7 @@ impl Tree {
             let rest = path.strip_prefix(*root);
             rest.is_some_and(|rest| rest.starts_with('/'))
         };
-        if ROOTS.iter().any(|root| below(&root)) {
+        if ROOTS.iter().any(below) {
             self.0.insert(path.to_owned(), content);
         }
     }

@@ -139,7 +139,12 @@ impl Trial {
                 if let Some(act) = self.after_a_cut.take() {
                     again += 1;
                     let story = story.and_the_power_cut();
-                    self.explore(&Disk::holding(&tree), claims, &[act.clone()], &story);
+                    self.explore(
+                        &Disk::holding(&tree),
+                        claims,
+                        std::slice::from_ref(&act),
+                        &story,
+                    );
                     self.after_a_cut = Some(act);
                 }
             }
