@@ -117,11 +117,11 @@ impl Disk {
                 create,
                 truncate,
             } => self.open(path, *create, *truncate),
-            Op::Write { path, at, data } => self.change(path, |content| {
-                let end = at + data.len();
-                content.resize(content.len().max(end), 0);
-                content[*at..end].copy_from_slice(data);
-            }),
+            Op::Write { path, at, data } => self.change(path, |content| put(content, *at, data)),
+            Op::WriteThrough { path, at, data } => {
+                self.change(path, |content| put(content, *at, data));
+                self.make_last(path, *at, data);
+            }
             Op::Resize { path, length } => self.change(path, |content| content.resize(*length, 0)),
             Op::Sync { path } => self.sync(path),
             Op::MakeDir { path } => {
@@ -165,6 +165,17 @@ impl Disk {
         let mut now = content.now().clone();
         how(&mut now);
         content.pending.push(now);
+    }
+
+    /// What else is pending stays so, and none of it holds anything else there.
+    fn make_last(&mut self, path: &str, at: usize, data: &[u8]) {
+        let Some(node) = self.find(path) else { return };
+        if let Node::File(content) = &mut self.nodes[node] {
+            put(&mut content.durable, at, data);
+            for version in &mut content.pending {
+                put(version, at, data);
+            }
+        }
     }
 
     fn sync(&mut self, path: &str) {
@@ -372,6 +383,12 @@ impl Names {
     }
 }
 
+fn put(content: &mut Vec<u8>, at: usize, data: &[u8]) {
+    let end = at + data.len();
+    content.resize(content.len().max(end), 0);
+    content[at..end].copy_from_slice(data);
+}
+
 const fn range(sector: usize) -> Range<usize> {
     sector * SECTOR..(sector + 1) * SECTOR
 }
@@ -399,4 +416,128 @@ fn position<T: PartialEq>(known: &[T], one: &T) -> usize {
         .iter()
         .position(|each| each == one)
         .expect("it is one of them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::states::states;
+
+    const DIR: &str = "/var/lib/store";
+    const FILE: &str = "/var/lib/store/file";
+
+    /// A disk with a file of two sectors.
+    fn disk() -> Disk {
+        let mut tree = Tree::default();
+        tree.put(DIR, None);
+        tree.put(FILE, Some(vec![1; 2 * SECTOR]));
+        Disk::holding(&tree)
+    }
+
+    fn path(name: &str) -> String {
+        format!("{DIR}/{name}")
+    }
+
+    fn write(at: usize, data: &[u8]) -> Op {
+        let (path, data) = (FILE.to_owned(), data.to_vec());
+        Op::Write { path, at, data }
+    }
+
+    fn made(name: &str) -> [Op; 2] {
+        let (create, truncate, at, data) = (true, false, 0, vec![7; 10]);
+        let open = path(name);
+        let write = open.clone();
+        [
+            Op::Open {
+                path: open,
+                create,
+                truncate,
+            },
+            Op::Write {
+                path: write,
+                at,
+                data,
+            },
+        ]
+    }
+
+    fn after(ops: &[Op]) -> Vec<Tree> {
+        let mut disk = disk();
+        ops.iter().for_each(|op| disk.apply(op));
+        states(&disk, 1000, 1)
+    }
+
+    fn contents(trees: &[Tree], path: &str) -> BTreeSet<Option<Vec<u8>>> {
+        let of = |tree: &Tree| {
+            let mut entries = tree.entries();
+            let found = entries.find(|(known, _)| *known == path);
+            found.and_then(|(_, content)| content.map(<[u8]>::to_vec))
+        };
+        trees.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_write_may_be_dropped_kept_or_torn_until_its_file_is_synced() {
+        let mut ops = vec![write(0, &[2; 2 * SECTOR])];
+        assert_eq!(contents(&after(&ops), FILE).len(), 4);
+        ops.push(Op::Sync {
+            path: FILE.to_owned(),
+        });
+        let whole = BTreeSet::from([Some(vec![2; 2 * SECTOR])]);
+        assert_eq!(contents(&after(&ops), FILE), whole);
+    }
+
+    #[test]
+    fn a_write_that_is_durable_at_once_takes_no_other_with_it() {
+        let (path, at, data) = (FILE.to_owned(), SECTOR, vec![3; SECTOR]);
+        let ops = [write(0, &[2; SECTOR]), Op::WriteThrough { path, at, data }];
+        let kept = |first: u8| Some([[first; SECTOR], [3; SECTOR]].concat());
+        let both = BTreeSet::from([kept(1), kept(2)]);
+        assert_eq!(contents(&after(&ops), FILE), both);
+    }
+
+    #[test]
+    fn a_file_lasts_when_it_and_its_directory_are_synced() {
+        let mut ops = made("new").to_vec();
+        ops.push(Op::Sync { path: path("new") });
+        let gone_or_whole = BTreeSet::from([None, Some(vec![7; 10])]);
+        assert_eq!(contents(&after(&ops), &path("new")), gone_or_whole);
+        ops.push(Op::Sync {
+            path: DIR.to_owned(),
+        });
+        let whole = BTreeSet::from([Some(vec![7; 10])]);
+        assert_eq!(contents(&after(&ops), &path("new")), whole);
+    }
+
+    #[test]
+    fn a_rename_may_come_to_the_disk_before_the_data_of_its_file() {
+        let mut ops = made("new").to_vec();
+        ops.push(Op::Rename {
+            from: path("new"),
+            to: FILE.to_owned(),
+        });
+        let left = after(&ops);
+        let found = contents(&left, FILE);
+        for content in [vec![1; 2 * SECTOR], Vec::new(), vec![0; 10], vec![7; 10]] {
+            assert!(found.contains(&Some(content)));
+        }
+        let names = left.iter().map(|tree| tree.entries().count());
+        assert_eq!(
+            names.max(),
+            Some(3),
+            "the rename is lost, the new name is not"
+        );
+    }
+
+    #[test]
+    fn an_unlinked_file_comes_back_until_its_directory_is_synced() {
+        let mut ops = vec![Op::Unlink {
+            path: FILE.to_owned(),
+        }];
+        assert_eq!(contents(&after(&ops), FILE).len(), 2);
+        ops.push(Op::Sync {
+            path: DIR.to_owned(),
+        });
+        assert_eq!(contents(&after(&ops), FILE), BTreeSet::from([None]));
+    }
 }

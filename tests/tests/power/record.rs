@@ -29,6 +29,12 @@ pub(crate) enum Op {
         at: usize,
         data: Vec<u8>,
     },
+    /// Durable at once, and nothing else of its file with it.
+    WriteThrough {
+        path: String,
+        at: usize,
+        data: Vec<u8>,
+    },
     Resize {
         path: String,
         length: usize,
@@ -57,7 +63,7 @@ impl Op {
     pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Open { path, .. } => format!("open {path}"),
-            Self::Write { path, at, data } => {
+            Self::Write { path, at, data } | Self::WriteThrough { path, at, data } => {
                 format!("write {path} {at}..{}", at + data.len())
             }
             Self::Resize { path, length } => format!("resize {path} to {length}"),
@@ -233,10 +239,11 @@ impl Trace {
         let at_once = *at_once;
         for (at, data) in pages(at, &data[..written]) {
             let path = path.clone();
-            self.ops.push(Op::Write { path, at, data });
-        }
-        if at_once {
-            self.ops.push(Op::Sync { path });
+            self.ops.push(if at_once {
+                Op::WriteThrough { path, at, data }
+            } else {
+                Op::Write { path, at, data }
+            });
         }
     }
 
