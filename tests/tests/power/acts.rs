@@ -22,6 +22,8 @@ pub(crate) const USER: &str = "alice";
 pub(crate) enum Act {
     /// A login with this code, which is let in or not as it comes.
     Login(String),
+    /// A login with a code of nobody's, which is counted as a failure.
+    Guess(String),
     /// A verb of the command, with this on its standard input.
     Ctl(&'static str, String),
 }
@@ -39,6 +41,7 @@ impl Act {
     pub(crate) fn verb(&self) -> &str {
         match self {
             Self::Login(_) => "login",
+            Self::Guess(_) => "guess",
             Self::Ctl(line, _) => line.split(' ').next().unwrap_or_default(),
         }
     }
@@ -61,7 +64,9 @@ impl Act {
 
     fn program(&self) -> (Vec<&str>, &str) {
         match self {
-            Self::Login(code) => (vec!["pamtester", "sshd", USER, "authenticate"], code),
+            Self::Login(code) | Self::Guess(code) => {
+                (vec!["pamtester", "sshd", USER, "authenticate"], code)
+            }
             Self::Ctl(line, input) => {
                 let program = [COMMAND, "--json"].into_iter();
                 (program.chain(line.split(' ')).collect(), input)

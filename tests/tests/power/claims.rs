@@ -55,7 +55,10 @@ impl Claims {
     pub(crate) fn after(&self, act: &Act, recording: &Recording, told: bool) -> Self {
         let mut claims = self.clone();
         match act {
-            Act::Login(code) => claims.login(code, recording.code == Some(0), told),
+            Act::Login(code) if recording.code == Some(0) => claims.login(code, told),
+            // Where nobody is enrolled nothing is counted.
+            Act::Guess(_) if told && claims.is_enrolled() => claims.failures += 1,
+            Act::Login(_) | Act::Guess(_) => {}
             // What it said no to has changed nothing.
             Act::Ctl(..) if recording.code != Some(0) => {}
             Act::Ctl(..) => {
@@ -66,29 +69,21 @@ impl Claims {
         claims
     }
 
-    fn login(&mut self, code: &str, accepted: bool, told: bool) {
-        match (accepted, told) {
-            (true, true) => {
-                self.failures = 0;
-                self.perhaps_live.retain(|live| live != code);
-                self.live.retain(|live| live != code);
-                // A time-based code kills those before it too.
-                let before = std::mem::take(&mut self.perhaps_spent).into_iter();
-                let is_dead = |before: &String| before.len() == 6 && code.len() == 6;
-                let (dead, perhaps): (Vec<_>, Vec<_>) = before.partition(is_dead);
-                self.perhaps_spent = perhaps;
-                self.spent.extend(dead);
-                self.spent.push(code.to_owned());
-            }
-            (true, false) => {
-                self.failures = 0;
-                self.live.retain(|live| live != code);
-                self.perhaps_spent.push(code.to_owned());
-            }
-            // Where nobody is enrolled nothing is counted.
-            (false, true) if self.is_enrolled() => self.failures += 1,
-            (false, _) => {}
+    fn login(&mut self, code: &str, told: bool) {
+        self.failures = 0;
+        self.live.retain(|live| live != code);
+        if !told {
+            self.perhaps_spent.push(code.to_owned());
+            return;
         }
+        self.perhaps_live.retain(|live| live != code);
+        // A time-based code kills those before it too.
+        let before = std::mem::take(&mut self.perhaps_spent).into_iter();
+        let is_dead = |before: &String| before.len() == 6 && code.len() == 6;
+        let (dead, perhaps): (Vec<_>, Vec<_>) = before.partition(is_dead);
+        self.perhaps_spent = perhaps;
+        self.spent.extend(dead);
+        self.spent.push(code.to_owned());
     }
 
     fn is_enrolled(&self) -> bool {
@@ -96,6 +91,8 @@ impl Claims {
     }
 
     fn verb(&mut self, verb: &str, said: &Value, told: bool) {
+        // Nothing else is told where a removal is half done.
+        self.half_removed &= !told;
         match verb {
             "enroll" => {
                 let secret = said["secret"].as_str().unwrap().to_owned();
@@ -105,7 +102,6 @@ impl Claims {
                 }
                 self.enrolment(told, Some(Enrolment { secret, recovery }));
                 self.failures = 0;
-                self.half_removed &= !told;
             }
             "recovery" => self.recovery(told, &texts(said, "recovery_codes")),
             "issue" => {

@@ -18,7 +18,7 @@ use crate::acts::{Act, USER, now, said, shown, texts};
 use crate::claims::{Claims, Enrolment};
 use crate::record::Recording;
 use crate::tree::Tree;
-use crate::trial::Trial;
+use crate::trial::{Trial, is_full};
 
 /// Seconds. The full form of the longest is far below it.
 const PATIENCE: u32 = 3000;
@@ -75,7 +75,26 @@ impl Scene {
     fn wrong(&self) -> Act {
         let near: Vec<String> = (-10..10).map(|n| shown(&self.phone, self.now, n)).collect();
         let mut codes = (0..).map(|n| format!("{n:06}"));
-        Act::Login(codes.find(|code| !near.contains(code)).unwrap())
+        Act::Guess(codes.find(|code| !near.contains(code)).unwrap())
+    }
+
+    /// Everything that is done to her.
+    fn acts(&self) -> Vec<Act> {
+        let verbs = [
+            "enroll alice --replace",
+            "recovery alice",
+            "issue alice",
+            "revoke alice",
+            "remove alice --yes",
+        ];
+        let logins = [
+            self.login(0),
+            self.login(1),
+            self.wrong(),
+            Act::login(&self.stored),
+            Act::login(&self.recovery[0]),
+        ];
+        logins.into_iter().chain(verbs.map(Act::ctl)).collect()
     }
 
     fn try_out(&self, name: &str, acts: &[Act]) {
@@ -266,6 +285,26 @@ fn a_secret_enrolled_again_is_no_second_chance_for_its_codes() {
 }
 
 #[test]
+fn recovery_codes_do_not_outlive_the_key_of_a_killed_command() {
+    sandboxed_trial(PATIENCE, || {
+        line("nodelay");
+        let now = now();
+        let without_key = "enroll alice --recovery-codes 0 --secret -";
+        must(&Act::Ctl(without_key, SECRET.to_owned()), now);
+        let claims = Claims {
+            made: true,
+            enrolments: vec![Some(Enrolment {
+                secret: SECRET.to_owned(),
+                recovery: Vec::new(),
+            })],
+            ..Claims::nothing()
+        };
+        let acts = ["issue alice", "recovery alice"].map(Act::ctl);
+        Trial::new("a first code killed, recovery", now).run(&claims, &acts);
+    });
+}
+
+#[test]
 fn a_replaced_secret_after_a_killed_replacement_is_one_of_them() {
     sandboxed_trial(PATIENCE, || {
         let scene = Scene::set();
@@ -342,5 +381,22 @@ fn a_removed_user_stays_removed() {
             .run(&scene.claims(), std::slice::from_ref(&remove));
         let scene = Scene::again();
         scene.try_out("remove killed, remove", &[remove.clone(), remove]);
+    });
+}
+
+/// Of the long form alone.
+#[test]
+fn everything_after_everything_killed_keeps_its_word() {
+    if !is_full() {
+        return println!("tried with PAM_OTP_TRIALS=full");
+    }
+    sandboxed_trial(PATIENCE, || {
+        let kinds = Scene::again().acts().len();
+        for (first, second) in (0..kinds).flat_map(|n| (0..kinds).map(move |m| (n, m))) {
+            let scene = Scene::again();
+            let [first, second] = [first, second].map(|n| scene.acts()[n].clone());
+            let name = format!("{} killed, {}", first.verb(), second.verb());
+            scene.try_out(&name, &[first, second]);
+        }
     });
 }

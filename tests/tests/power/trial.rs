@@ -34,10 +34,10 @@ const SHORT: Extent = Extent {
     cut_again: 2,
 };
 const FULL: Extent = Extent {
-    states: 4000,
+    states: 20_000,
     what_comes_next: 1,
     by_programs: 25,
-    cut_again: 12,
+    cut_again: 40,
 };
 
 /// Whether `PAM_OTP_TRIALS=full` asks for everything.
