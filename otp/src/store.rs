@@ -3,6 +3,7 @@
 
 mod codec;
 mod dir;
+mod fallback;
 mod file;
 mod memory;
 mod policy_file;

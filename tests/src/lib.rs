@@ -5,6 +5,7 @@
 //! - [`syslog`]: the log lines as `/dev/log` gets them,
 //! - [`users`]: who lives in the sandbox, and what their phones show.
 
+pub mod elsewhen;
 pub mod pam;
 pub mod sandbox;
 pub mod syslog;

@@ -108,6 +108,7 @@ pub(super) fn stored_from(bytes: &[u8]) -> Option<(u32, StoredCode)> {
 fn throttle_to(out: &mut Vec<u8>, throttle: &Throttle) {
     u32_to(out, throttle.failures);
     moment_to(out, throttle.dry_at);
+    moment_to(out, throttle.counted_at);
     list_to(out, &throttle.origins, |out, record| {
         origin_to(out, record.origin);
         u32_to(out, record.failures);
@@ -120,6 +121,7 @@ fn throttle_from(from: &mut Reader<'_>) -> Option<Throttle> {
     Some(Throttle {
         failures: from.u32()?,
         dry_at: from.moment()?,
+        counted_at: from.moment()?,
         origins: from.list(MAX_TRUSTED + MAX_STRANGERS, |from| {
             Some(OriginRecord {
                 origin: origin_from(from)?,
@@ -307,6 +309,7 @@ mod tests {
         };
         state.throttle.failures = 99;
         state.throttle.dry_at = Some(UnixTime::from_secs(1_800_000_777));
+        state.throttle.counted_at = Some(UnixTime::from_secs(1_800_000_555));
         for n in 0..16 {
             state.throttle.origins.push(OriginRecord {
                 origin: origin(n),

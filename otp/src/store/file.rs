@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use zeroize::Zeroizing;
 
 use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
+use super::fallback::Fallback;
 use super::slots::{self, Format, Slots};
 use super::{
     Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, codec, fresh_recovery, secrets,
@@ -35,7 +36,7 @@ const KEY: &str = "key";
 const SECRETS: &str = "secrets";
 const STATE: &str = "state";
 
-const STATE_FORMAT: Format = Format {
+pub(super) const STATE_FORMAT: Format = Format {
     magic: *b"pamotpST",
     version: 1,
 };
@@ -53,12 +54,14 @@ pub struct FileStore {
     secrets: Dir,
     state: Dir,
     spool: Dir,
+    fallback: Fallback,
 }
 
 /// A user's state file, locked. Unlocked explicitly when dropped, because a forked child would keep the lock.
 struct Locked {
     file: Flock<File>,
     path: PathBuf,
+    writable: bool,
 }
 
 /// A user's record as read under her lock, with what overwriting it needs.
@@ -85,19 +88,24 @@ impl FileStore {
             secrets: sub(SECRETS)?,
             state: sub(STATE)?,
             spool,
+            fallback: Fallback::open(policy)?,
             root,
         })
     }
 
     /// Opens the store, making what is missing of it (root, 0700) where the parent is safe. The marker comes last.
     pub fn open_or_create(policy: &Policy) -> Result<Self, Error> {
-        let root = Dir::open_or_create(&policy.state_dir)?;
+        let root = Dir::open_or_create(&policy.state_dir, Privacy::RootOnly)?;
         let store = Self {
-            secrets: root.make_sub(SECRETS)?,
-            state: root.make_sub(STATE)?,
-            spool: Dir::open_or_create(&policy.spool_dir)?,
+            secrets: root.make_sub(SECRETS, Privacy::RootOnly)?,
+            state: root.make_sub(STATE, Privacy::RootOnly)?,
+            spool: Dir::open_or_create(&policy.spool_dir, Privacy::RootOnly)?,
+            fallback: Fallback::open(policy)?,
             root,
         };
+        for path in [&policy.state_dir, &policy.spool_dir] {
+            Dir::sync_way(path)?;
+        }
         for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
             // A marker that is there may not last yet: whoever made it may have been killed.
             if dir.has(marker)? {
@@ -115,6 +123,7 @@ impl FileStore {
         for dir in [&self.root, &self.secrets, &self.state] {
             dir.clear_half_made(now)?;
         }
+        self.fallback.clear_half_made(now)?;
         for name in self.spool.names()? {
             if let Some(dir) = self.spool.sub(name, Privacy::RootOnly)? {
                 dir.clear_half_made(now)?;
@@ -123,19 +132,30 @@ impl FileStore {
         Ok(())
     }
 
-    /// Locks a user's state file, if she has one.
+    /// Locks a user's state file, if she has one. Where nothing can be written it is locked all the same.
     fn lock(&self, user: &UserName) -> Result<Option<Locked>, Error> {
         let name = user.file_name();
         let path = self.state.path_of(&name);
         let started = Instant::now();
         loop {
-            let Some(file) = self.state.file(&name, Access::Write, Privacy::RootOnly)? else {
+            let open = |access| self.state.file(&name, access, Privacy::RootOnly);
+            let (file, writable) = match open(Access::Write) {
+                Err(Error::Io { source, .. }) if is_read_only(&source) => {
+                    (open(Access::Read)?, false)
+                }
+                opened => (opened?, true),
+            };
+            let Some(file) = file else {
                 return Ok(None);
             };
             let file = wait_for(file, started, &path)?;
             // Removed while we waited: what is locked is nobody's any more.
             if still_named(&file, &path)? {
-                return Ok(Some(Locked { file, path }));
+                return Ok(Some(Locked {
+                    file,
+                    path,
+                    writable,
+                }));
             }
         }
     }
@@ -149,6 +169,7 @@ impl FileStore {
                 return Ok(locked);
             }
             let name = account.name.file_name();
+            self.fallback.forget(&name)?;
             let payload = codec::state_bytes(account.uid.unwrap_or(0), &State::default());
             self.state
                 .write(&name, &slots::fresh(STATE_FORMAT, &payload), false)?;
@@ -157,7 +178,9 @@ impl FileStore {
 
     /// Reads everything of a user under her lock.
     fn hold(&self, account: &Account, locked: Locked) -> Result<Held, Error> {
-        let slots = Slots::read(&locked.file, STATE_FORMAT, &locked.path)?;
+        let mut slots = Slots::read(&locked.file, STATE_FORMAT, &locked.path)?;
+        self.fallback
+            .overtake(&account.name.file_name(), &mut slots)?;
         let (uid, state) = codec::state_from(&slots.payload)
             .ok_or_else(|| damaged(&locked.path, "its content makes no sense"))?;
         same_uid(account, uid, &locked.path)?;
@@ -189,6 +212,8 @@ impl FileStore {
             state,
             issued,
             key: if keyed { Some(self.key()?) } else { None },
+            until_boot: false,
+            booted: self.fallback.booted,
         };
         Ok(Held {
             locked,
@@ -270,6 +295,19 @@ impl FileStore {
         }
     }
 
+    /// Keeps changes until the next boot, if that is enough for them; `why` the store could not be written, if not.
+    fn commit_until_boot(&self, held: &Held, changes: Changes, why: Error) -> Result<(), Error> {
+        if !changes.until_boot || !changes.issued.is_empty() {
+            return Err(why);
+        }
+        let Some(state) = changes.state else {
+            return Ok(());
+        };
+        let bytes = codec::state_bytes(held.uid, &state);
+        let name = held.record.user.file_name();
+        self.fallback.write(&name, held.slots.sequence(), &bytes)
+    }
+
     fn key(&self) -> Result<DigestKey, Error> {
         let path = self.root.path_of(KEY);
         let content = self.root.read(KEY, KEY_LENGTH, Privacy::RootOnly)?;
@@ -288,7 +326,14 @@ impl FileStore {
 impl Held {
     fn write(&mut self, state: State) -> Result<(), Error> {
         let bytes = codec::state_bytes(self.uid, &state);
-        let Locked { file, path } = &self.locked;
+        let Locked {
+            file,
+            path,
+            writable,
+        } = &self.locked;
+        if !writable {
+            return Err(io(path, "write", Errno::EROFS));
+        }
         self.slots.write(file, STATE_FORMAT, &bytes, path)?;
         self.record.state = state;
         Ok(())
@@ -313,8 +358,16 @@ impl Store for FileStore {
         };
         let mut held = self.hold(account, locked)?;
         let (answer, changes) = transition(&held.record);
-        self.commit(&mut held, changes)?;
-        Ok(answer)
+        match self.commit(&mut held, changes) {
+            Ok(()) => Ok(answer),
+            Err(why) if self.fallback.stands_in && cannot_overwrite(&why) => {
+                held.record.until_boot = true;
+                let (answer, changes) = transition(&held.record);
+                self.commit_until_boot(&held, changes, why)?;
+                Ok(answer)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {
@@ -378,7 +431,9 @@ impl Store for FileStore {
         if live.saturating_add(codes.len()) > MAX_LIVE {
             return Ok(Issue::TooMany { live });
         }
-        let dir = self.spool.make_sub(account.name.file_name())?;
+        let dir = self
+            .spool
+            .make_sub(account.name.file_name(), Privacy::RootOnly)?;
         delete_spent(&dir, &held.record.issued, live_at)?;
         for (index, code) in codes.iter().enumerate() {
             if let Err(error) = write_new_stored(&dir, held.uid, code) {
@@ -436,6 +491,7 @@ impl Store for FileStore {
             dir.clear()?;
             self.spool.remove_sub(&name)?;
         }
+        self.fallback.forget(&name)?;
         self.state.unlink(&name)?;
         self.state.sync()?;
         Ok(true)
@@ -475,6 +531,22 @@ impl Store for FileStore {
         }
         self.key()
     }
+}
+
+fn is_read_only(source: &std::io::Error) -> bool {
+    source.raw_os_error() == Some(Errno::EROFS as i32)
+}
+
+/// A file system that is read-only, or full where overwriting takes room (copy-on-write).
+fn cannot_overwrite(error: &Error) -> bool {
+    let Error::Io { source, .. } = error else {
+        return false;
+    };
+    let no_room = [Errno::ENOSPC, Errno::EDQUOT].map(|errno| errno as i32);
+    let is_full = source
+        .raw_os_error()
+        .is_some_and(|raw| no_room.contains(&raw));
+    is_read_only(source) || is_full
 }
 
 /// Whether the marker is where it should be.
