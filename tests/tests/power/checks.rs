@@ -291,8 +291,8 @@ impl Examiner<'_> {
             let mut state = record.state.clone();
             state.throttle.clear();
             let changes = Changes {
-                issued: Vec::new(),
                 state: Some(state),
+                ..Changes::default()
             };
             ((), changes)
         });

@@ -122,8 +122,12 @@ fn grow(now: UnixTime) {
         let mut issued = record.issued.clone();
         issued[0].attempts = (0..40).map(|n| (origin(n), 1)).collect();
         issued[0].reason = "x".repeat(200);
-        let state = Some(with_history(&record.state, now));
-        ((), Changes { issued, state })
+        let changes = Changes {
+            issued,
+            state: Some(with_history(&record.state, now)),
+            ..Changes::default()
+        };
+        ((), changes)
     };
     // Twice, so that both slots are full.
     for _ in 0..2 {
