@@ -31,6 +31,8 @@ pub(crate) struct Claims {
     pub(crate) perhaps_live: Vec<String>,
     /// Stored codes that were told to be gone.
     pub(crate) gone: Vec<String>,
+    /// Her enrolment was touched: what is spent may belong to one that is no more.
+    pub(crate) renewed: bool,
     /// A removal may be half done: nobody is let in, and removing again ends it.
     pub(crate) half_removed: bool,
 }
@@ -47,6 +49,7 @@ impl Claims {
             live: Vec::new(),
             perhaps_live: Vec::new(),
             gone: Vec::new(),
+            renewed: false,
             half_removed: false,
         }
     }
@@ -124,6 +127,7 @@ impl Claims {
     }
 
     fn enrolment(&mut self, told: bool, new: Option<Enrolment>) {
+        self.renewed = true;
         if told {
             self.enrolments = vec![new];
         } else {
@@ -135,6 +139,7 @@ impl Claims {
     }
 
     fn recovery(&mut self, told: bool, new: &[String]) {
+        self.renewed = true;
         let renewed: Vec<_> = self
             .enrolments
             .iter()
