@@ -80,12 +80,7 @@ impl Claims {
             return;
         }
         self.perhaps_live.retain(|live| live != code);
-        // A time-based code kills those before it too.
-        let before = std::mem::take(&mut self.perhaps_spent).into_iter();
-        let is_dead = |before: &String| before.len() == 6 && code.len() == 6;
-        let (dead, perhaps): (Vec<_>, Vec<_>) = before.partition(is_dead);
-        self.perhaps_spent = perhaps;
-        self.spent.extend(dead);
+        self.perhaps_spent.retain(|perhaps| perhaps != code);
         self.spent.push(code.to_owned());
     }
 
