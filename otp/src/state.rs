@@ -112,6 +112,20 @@ impl State {
             .find(|entry| entry.generation == generation)
     }
 
+    /// Notes that `enrollment` is durable: it was seen, and nothing of another one stays.
+    pub fn settle(&mut self, enrollment: &Enrollment) {
+        self.enrolled = true;
+        self.keep_only(enrollment);
+    }
+
+    /// Whether that was noted. If not, an enrolment was cut short, and what is read of it need not be durable.
+    #[must_use]
+    pub fn is_settled(&self, enrollment: &Enrollment) -> bool {
+        let mut settled = self.clone();
+        settled.settle(enrollment);
+        settled == *self
+    }
+
     /// Drops the entries that belong to nothing in `enrollment`: what a replaced or half-finished enrolment left.
     pub fn keep_only(&mut self, enrollment: &Enrollment) {
         self.authenticators.retain(|entry| {

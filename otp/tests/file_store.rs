@@ -319,6 +319,8 @@ fn removing_leaves_nothing_even_of_what_is_damaged() {
     fs::write(house.state("state/alice"), "no record").unwrap();
     let spooled = house.policy.spool_dir.join("alice").join(id.to_string());
     fs::write(spooled, "no record").unwrap();
+    let half_made = house.policy.spool_dir.join("alice/.new-3f9c02d1.4711.0");
+    fs::write(half_made, "what a crash left").unwrap();
     assert!(house.answer("alice", &code(0)).is_err());
     let store = house.store();
     assert_eq!(store.users().unwrap(), [account("alice").name]);

@@ -8,30 +8,46 @@ use std::sync::OnceLock;
 
 /// The module, as its path is inside.
 pub const MODULE: &str = "/built/pam_otp.so";
+/// The command, as its path is inside, for tests that ask for it.
+pub const COMMAND: &str = "/built/otpctl";
 
 /// Set inside.
 const INSIDE: &str = "PAM_OTP_TEST_SANDBOX";
-/// A login waits 5 s for a lock at most; a test that takes longer than this hangs.
-const PATIENCE: &str = "120";
+/// A login waits 5 s for a lock at most; a test that takes longer than these seconds hangs.
+const PATIENCE: u32 = 120;
 
 /// Runs a test in a sandbox: `#[test] fn name() { sandboxed(|| …) }`.
 pub fn sandboxed<F: FnOnce()>(test: F) {
     if env::var_os(INSIDE).is_some() {
         return test();
     }
-    let name = name_of::<F>();
+    enter(&name_of::<F>(), PATIENCE, None);
+}
+
+/// The same for a trial that may take so many seconds, with [`COMMAND`] in the sandbox beside the module. What it prints
+/// is shown by `--show-output`.
+pub fn sandboxed_trial<F: FnOnce()>(patience: u32, test: F) {
+    if env::var_os(INSIDE).is_some() {
+        return test();
+    }
+    print!("{}", enter(&name_of::<F>(), patience, Some(command())));
+}
+
+/// Runs the test of this name inside; what it printed.
+fn enter(name: &str, patience: u32, command: Option<&Path>) -> String {
     let root = tempfile::tempdir().expect("a directory to mount the sandbox on");
     let run = unshared()
         .args([
             "timeout",
-            PATIENCE,
+            &patience.to_string(),
             "sh",
             "-euc",
             include_str!("sandbox.sh"),
             "sandbox",
         ])
         .args([root.path(), &env::current_exe().unwrap(), module()])
-        .arg(&name)
+        .arg(name)
+        .args(command)
         .env(INSIDE, "1")
         .output()
         .expect("unshare, timeout and sh are there");
@@ -39,6 +55,7 @@ pub fn sandboxed<F: FnOnce()>(test: F) {
     let err = String::from_utf8_lossy(&run.stderr);
     let passed = run.status.success() && out.contains("1 passed");
     assert!(passed, "in the sandbox, {}:\n{out}\n{err}", run.status);
+    out.into_owned()
 }
 
 /// The test's name as libtest has it: that of the function whose closure this is, without the crate.
@@ -84,28 +101,42 @@ pub fn module() -> &'static Path {
     })
 }
 
+/// The command under test: `PAM_OTP_COMMAND`, or the one cargo builds now, in the tests' own profile.
+fn command() -> &'static Path {
+    static COMMAND: OnceLock<PathBuf> = OnceLock::new();
+    COMMAND.get_or_init(|| match env::var_os("PAM_OTP_COMMAND") {
+        Some(path) => std::path::absolute(path).unwrap(),
+        None => built(is_release(), "otpctl", "otpctl"),
+    })
+}
+
 /// The module as it ships.
 pub fn release_module() -> PathBuf {
     env::var_os("PAM_OTP_MODULE").map_or_else(|| build(true), PathBuf::from)
 }
 
 fn build(release: bool) -> PathBuf {
+    built(release, "pam_otp", "libpam_otp.so")
+}
+
+/// The file that cargo makes of a package.
+fn built(release: bool, package: &str, file: &str) -> PathBuf {
     let profile = if release { "release" } else { "dev" };
     let built = Command::new(env!("CARGO"))
         .args([
             "build",
             "--quiet",
             "--package",
-            "pam_otp",
+            package,
             "--profile",
             profile,
         ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .expect("cargo runs");
-    assert!(built.success(), "cargo cannot build the module");
+    assert!(built.success(), "cargo cannot build {package}");
     let dir = if release { "release" } else { "debug" };
-    target().join(dir).join("libpam_otp.so")
+    target().join(dir).join(file)
 }
 
 /// The tests are at `target/PROFILE/deps/NAME`.

@@ -111,6 +111,19 @@ impl Dir {
         Ok(dir)
     }
 
+    /// Makes every directory on the way to `path` last: whoever made one may have been killed before it did. The way may
+    /// lead through a file system that is never written and knows no sync.
+    pub(super) fn sync_way(path: &Path) -> Result<(), Error> {
+        for parent in path.ancestors().skip(1) {
+            let dir = Self::open(parent, Privacy::RootWrites)?;
+            match fsync(&dir.fd) {
+                Ok(()) | Err(Errno::EINVAL | Errno::EROFS) => {}
+                Err(errno) => return Err(io(parent, "sync", errno)),
+            }
+        }
+        Ok(())
+    }
+
     /// The directory of this name in here, if there is one.
     pub(super) fn sub(
         &self,
@@ -130,7 +143,8 @@ impl Dir {
         }
     }
 
-    /// The directory of this name in here, made if there is none, and lasting once this returns.
+    /// The directory of this name in here, made if there is none, and lasting once this returns: one that is there may
+    /// have been made by somebody who was killed before it did.
     pub(super) fn make_sub(
         &self,
         name: impl AsRef<OsStr>,
@@ -138,8 +152,7 @@ impl Dir {
     ) -> Result<Self, Error> {
         let path = self.path_of(name.as_ref());
         match mkdirat(&self.fd, name.as_ref(), privacy.mode()) {
-            Ok(()) => self.sync()?,
-            Err(Errno::EEXIST) => {}
+            Ok(()) | Err(Errno::EEXIST) => self.sync()?,
             Err(errno) => return Err(io(&path, "make the directory", errno)),
         }
         match self.sub(name, privacy)? {
@@ -311,6 +324,14 @@ impl Dir {
     /// The names in here, without those that start with a dot.
     pub(super) fn names(&self) -> Result<Vec<String>, Error> {
         self.all_names(|name| !name.starts_with('.'))
+    }
+
+    /// Unlinks every file in here, the half-made ones too, which would keep the directory from being removed.
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        for name in self.all_names(|_| true)? {
+            self.unlink(&name)?;
+        }
+        self.sync()
     }
 
     /// Clears away what a crash left half-made more than an hour ago.

@@ -103,8 +103,14 @@ impl FileStore {
             fallback: Fallback::open(policy)?,
             root,
         };
+        for path in [&policy.state_dir, &policy.spool_dir] {
+            Dir::sync_way(path)?;
+        }
         for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
-            if !dir.has(marker)? {
+            // A marker that is there may not last yet: whoever made it may have been killed.
+            if dir.has(marker)? {
+                dir.sync()?;
+            } else {
                 dir.write(marker, b"", false)?;
             }
         }
@@ -154,10 +160,12 @@ impl FileStore {
         }
     }
 
-    /// Locks a user's state file, making it first if she has none.
+    /// Locks a user's state file, making it first if she has none. Its name lasts: whoever made it may have been killed
+    /// before it did.
     fn lock_or_create(&self, account: &Account) -> Result<Locked, Error> {
         loop {
             if let Some(locked) = self.lock(&account.name)? {
+                self.state.sync()?;
                 return Ok(locked);
             }
             let name = account.name.file_name();
@@ -178,7 +186,13 @@ impl FileStore {
         same_uid(account, uid, &locked.path)?;
         let enrollment = self.enrollment(account)?;
         match &enrollment {
-            Some(enrollment) => known_to(&state, enrollment, &locked.path)?,
+            Some(enrollment) => {
+                known_to(&state, enrollment, &locked.path)?;
+                if !state.is_settled(enrollment) {
+                    // Whoever wrote the secret may have been killed before its name lasted.
+                    self.secrets.sync()?;
+                }
+            }
             None if state.enrolled => {
                 return Err(damaged(
                     &self.secrets.path_of(account.name.file_name()),
@@ -272,7 +286,9 @@ impl FileStore {
         }
         match changes.state {
             Some(mut state) => {
-                state.enrolled |= held.record.enrollment.is_some();
+                if let Some(enrollment) = &held.record.enrollment {
+                    state.settle(enrollment);
+                }
                 held.write(state)
             }
             None => Ok(()),
@@ -377,8 +393,7 @@ impl Store for FileStore {
             recovery: new.recovery.or(old.recovery),
         };
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        state.enrolled = true;
-        state.keep_only(&enrollment);
+        state.settle(&enrollment);
         // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
         let _ = held.write(state);
         Ok(came)
@@ -398,7 +413,7 @@ impl Store for FileStore {
         held.write(state.clone())?;
         enrollment.recovery = Some(list);
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        state.keep_only(&enrollment);
+        state.settle(&enrollment);
         // As in `enroll`: the new list stands, the old one's entry matches nothing.
         let _ = held.write(state);
         Ok(true)
@@ -473,10 +488,7 @@ impl Store for FileStore {
         self.secrets.sync()?;
         let spooled = self.spooled(&account.name)?;
         if let Some(dir) = &spooled {
-            for file in dir.names()? {
-                dir.unlink(&file)?;
-            }
-            dir.sync()?;
+            dir.clear()?;
             self.spool.remove_sub(&name)?;
         }
         self.fallback.forget(&name)?;
@@ -511,7 +523,10 @@ impl Store for FileStore {
     }
 
     fn digest_key(&self, draw: impl FnOnce() -> DigestKey) -> Result<DigestKey, Error> {
-        if !self.root.has(KEY)? {
+        // What is kept under a key must not outlive it, whoever made it and was killed.
+        if self.root.has(KEY)? {
+            self.root.sync()?;
+        } else {
             self.root.write(KEY, draw().expose(), false)?;
         }
         self.key()
