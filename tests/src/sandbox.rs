@@ -9,6 +9,13 @@ use std::sync::OnceLock;
 /// The module, as its path is inside.
 pub const MODULE: &str = "/built/pam_otp.so";
 
+/// The command, as its path is inside, for tests that ask for it.
+pub const OTPCTL: &str = "/built/otpctl";
+
+/// A directory on the disk that `target/` is on, for tests that ask for it: the rest of the sandbox is memory, where making
+/// things durable costs nothing.
+pub const DISK: &str = "/disk";
+
 /// Set inside.
 const INSIDE: &str = "PAM_OTP_TEST_SANDBOX";
 /// A login waits 5 s for a lock at most; a test that takes longer than this hangs.
@@ -16,21 +23,50 @@ const PATIENCE: &str = "120";
 
 /// Runs a test in a sandbox: `#[test] fn name() { sandboxed(|| …) }`.
 pub fn sandboxed<F: FnOnce()>(test: F) {
+    sandboxed_with(Extras::default(), test);
+}
+
+/// What some tests find inside besides.
+#[derive(Default)]
+pub struct Extras {
+    /// [`OTPCTL`].
+    pub otpctl: bool,
+    /// [`DISK`], and the module as it ships.
+    pub disk: bool,
+    /// How long the test may take, where it is not [`PATIENCE`].
+    pub patience: Option<&'static str>,
+}
+
+/// Runs a test in a sandbox that has more than others.
+pub fn sandboxed_with<F: FnOnce()>(extras: Extras, test: F) {
     if env::var_os(INSIDE).is_some() {
         return test();
     }
     let name = name_of::<F>();
     let root = tempfile::tempdir().expect("a directory to mount the sandbox on");
-    let run = unshared()
+    let disk = extras.disk.then(|| tempfile::tempdir_in(target()).unwrap());
+    let mut run = unshared();
+    if extras.otpctl {
+        run.env("OTPCTL", otpctl());
+    }
+    if let Some(disk) = &disk {
+        run.env("DISK", disk.path());
+    }
+    let module = if extras.disk {
+        release_module()
+    } else {
+        module().to_path_buf()
+    };
+    let run = run
         .args([
             "timeout",
-            PATIENCE,
+            extras.patience.unwrap_or(PATIENCE),
             "sh",
             "-euc",
             include_str!("sandbox.sh"),
             "sandbox",
         ])
-        .args([root.path(), &env::current_exe().unwrap(), module()])
+        .args([root.path(), &env::current_exe().unwrap(), &module])
         .arg(&name)
         .env(INSIDE, "1")
         .output()
@@ -80,32 +116,39 @@ pub fn module() -> &'static Path {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| match env::var_os("PAM_OTP_MODULE") {
         Some(path) => std::path::absolute(path).unwrap(),
-        None => build(is_release()),
+        None => build("pam_otp", is_release()).join("libpam_otp.so"),
     })
 }
 
 /// The module as it ships.
 pub fn release_module() -> PathBuf {
-    env::var_os("PAM_OTP_MODULE").map_or_else(|| build(true), PathBuf::from)
+    let build = || build("pam_otp", true).join("libpam_otp.so");
+    env::var_os("PAM_OTP_MODULE").map_or_else(build, PathBuf::from)
 }
 
-fn build(release: bool) -> PathBuf {
+/// The command under test, in the tests' own profile.
+fn otpctl() -> PathBuf {
+    build("otpctl", is_release()).join("otpctl")
+}
+
+/// Builds a package, and where that leaves what it makes.
+fn build(package: &str, release: bool) -> PathBuf {
     let profile = if release { "release" } else { "dev" };
     let built = Command::new(env!("CARGO"))
         .args([
             "build",
             "--quiet",
             "--package",
-            "pam_otp",
+            package,
             "--profile",
             profile,
         ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .expect("cargo runs");
-    assert!(built.success(), "cargo cannot build the module");
+    assert!(built.success(), "cargo cannot build {package}");
     let dir = if release { "release" } else { "debug" };
-    target().join(dir).join("libpam_otp.so")
+    target().join(dir)
 }
 
 /// The tests are at `target/PROFILE/deps/NAME`.

@@ -51,4 +51,13 @@ printf 'root:x:0:\nusers:x:1000:\n' >etc/group
 : >built/pam_otp.so
 mount --bind "$2" built/test
 mount --bind "$3" built/pam_otp.so
+# What some tests have besides: the command, and a directory on a real disk.
+if [ -n "${OTPCTL-}" ]; then
+    : >built/otpctl
+    mount --bind "$OTPCTL" built/otpctl
+fi
+if [ -n "${DISK-}" ]; then
+    mkdir disk
+    mount --bind "$DISK" disk
+fi
 exec chroot . /built/test --exact "$4" --nocapture --test-threads=1

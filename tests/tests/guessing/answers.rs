@@ -1,0 +1,1 @@
+//! No answer tells one reason from another.
