@@ -75,6 +75,8 @@ pub fn sandboxed_with<F: FnOnce()>(extras: Extras, test: F) {
     let err = String::from_utf8_lossy(&run.stderr);
     let passed = run.status.success() && out.contains("1 passed");
     assert!(passed, "in the sandbox, {}:\n{out}\n{err}", run.status);
+    // Seen with --nocapture.
+    print!("{out}");
 }
 
 /// The test's name as libtest has it: that of the function whose closure this is, without the crate.

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use zeroize::Zeroizing;
 
+use super::decoy::Decoy;
 use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
 use super::slots::{self, Format, Slots};
 use super::{
@@ -104,7 +105,32 @@ impl FileStore {
         if !store.root.has(MARKER)? {
             store.root.write(MARKER, b"", false)?;
         }
+        // Without it refusals differ in time, and in nothing else.
+        let _ = store.decoy().make();
         Ok(store)
+    }
+
+    /// Does for a name of which nothing is kept what judging an answer of an enrolled user takes. Nothing comes of it.
+    pub fn update_nobody<T>(
+        &self,
+        name: &[u8],
+        mut transition: impl FnMut(&Record) -> (T, Changes),
+    ) {
+        let heard = self.decoy().hear(name, |mut record| {
+            record.key = self.key().ok();
+            let _ = transition(&record);
+        });
+        // Where it cannot be read it may yet be written, and writing is most of it.
+        if heard.is_none() {
+            self.decoy().overwrite();
+        }
+    }
+
+    fn decoy(&self) -> Decoy<'_> {
+        Decoy {
+            root: &self.root,
+            format: STATE_FORMAT,
+        }
     }
 
     /// Clears away what crashes left half-made more than an hour before `now`. None of it is ever read.
@@ -287,11 +313,19 @@ impl Store for FileStore {
         mut transition: impl FnMut(&Record) -> (T, Changes),
     ) -> Result<T, Error> {
         let Some(locked) = self.lock(&account.name)? else {
-            return Ok(transition(&self.unheld(account)?).0);
+            let (answer, _) = transition(&self.unheld(account)?);
+            self.update_nobody(account.name.as_str().as_bytes(), transition);
+            return Ok(answer);
         };
         let mut held = self.hold(account, locked)?;
         let (answer, changes) = transition(&held.record);
+        let changes_nothing = changes.state.is_none() && changes.issued.is_empty();
         self.commit(&mut held, changes)?;
+        drop(held);
+        // Her lock is free again: whoever is held may come as often as he likes, and keeps nobody waiting.
+        if changes_nothing {
+            self.decoy().overwrite();
+        }
         Ok(answer)
     }
 
