@@ -22,6 +22,8 @@ pub struct Policy {
     pub state_dir: PathBuf,
     /// The tree of stored codes.
     pub spool_dir: PathBuf,
+    /// The tree of what is kept until the next boot.
+    pub run_dir: PathBuf,
     /// Steps accepted on each side of now, 0 to 10.
     pub window: u8,
     /// What happens where state cannot be overwritten.
@@ -39,6 +41,8 @@ pub struct Policy {
 pub enum OnReadOnly {
     /// Every code is refused.
     Deny,
+    /// Time-based codes are accepted, and what forbids their reuse is kept until the next boot.
+    Totp,
 }
 
 /// How guessing is bounded.
@@ -76,6 +80,7 @@ impl Default for Policy {
         Self {
             state_dir: PathBuf::from("/var/lib/pam_otp"),
             spool_dir: PathBuf::from("/var/spool/pam_otp"),
+            run_dir: PathBuf::from("/run/pam_otp"),
             window: 1,
             on_read_only: OnReadOnly::Deny,
             remote_services: [
@@ -235,6 +240,11 @@ const KEYS: &[Key] = &[
         show: |policy| path(&policy.spool_dir),
     },
     Key {
+        name: "run_dir",
+        take: |policy, value| put(&mut policy.run_dir, directory(value), DIRECTORY),
+        show: |policy| path(&policy.run_dir),
+    },
+    Key {
         name: "window",
         take: |policy, value| {
             put(
@@ -248,15 +258,19 @@ const KEYS: &[Key] = &[
     Key {
         name: "on_read_only",
         take: |policy, value| {
-            let word = value.as_str().filter(|word| *word == "deny");
-            put(
-                &mut policy.on_read_only,
-                word.map(|_| OnReadOnly::Deny),
-                "takes \"deny\" (\"totp\" comes with a later version)",
-            )
+            let mode = match value.as_str() {
+                Some("deny") => Some(OnReadOnly::Deny),
+                Some("totp") => Some(OnReadOnly::Totp),
+                _ => None,
+            };
+            put(&mut policy.on_read_only, mode, "takes \"deny\" or \"totp\"")
         },
-        show: |policy| match policy.on_read_only {
-            OnReadOnly::Deny => Value::Text("deny".to_owned()),
+        show: |policy| {
+            let word = match policy.on_read_only {
+                OnReadOnly::Deny => "deny",
+                OnReadOnly::Totp => "totp",
+            };
+            Value::Text(word.to_owned())
         },
     },
     Key {

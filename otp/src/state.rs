@@ -8,6 +8,8 @@ use crate::verify::Method;
 
 /// Intervals of neighbouring used steps kept for one authenticator.
 pub const MAX_INTERVALS: usize = 64;
+/// A step so many before the present is truly past, whatever the clock did: 35 days of 30 s.
+const LONG_PAST: u64 = 100_000;
 /// Entries kept for authenticators: those enrolled, and one that is replacing another.
 pub const MAX_AUTHENTICATOR_STATES: usize = MAX_AUTHENTICATORS + 1;
 /// Entries kept for lists of recovery codes: the one in force, and one that is replacing it.
@@ -18,6 +20,8 @@ pub const MAX_RECOVERY_STATES: usize = 2;
 pub struct State {
     /// Every code is refused.
     pub disabled: bool,
+    /// An enrolment was seen since this record was made: one that is missing now was lost, and exempts nobody.
+    pub enrolled: bool,
     /// Failures and holds.
     pub throttle: Throttle,
     /// The last accepted code of any kind.
@@ -200,10 +204,12 @@ impl UsedSteps {
         self.runs = joined;
     }
 
-    /// One run fewer. What is past raises the floor, which never passes the horizon; where all is future, two
-    /// neighbours become one, which kills the steps between them too: nothing is ever forgotten.
+    /// One run fewer. What is long past raises the floor; else two neighbours become one, which kills the few steps
+    /// between them too: nothing is ever forgotten. The floor stays behind so that logins made while the clock was
+    /// ahead, however many, do not lift it above the present.
     fn make_room(&mut self, horizon: u64) {
-        if let Some((_, last)) = self.runs.first().copied().filter(|run| run.1 <= horizon) {
+        let is_long_past = |run: &(u64, u64)| run.1.saturating_add(LONG_PAST) <= horizon;
+        if let Some((_, last)) = self.runs.first().copied().filter(is_long_past) {
             self.floor = self.floor.max(Some(last));
             self.runs.remove(0);
             return;
@@ -270,6 +276,36 @@ mod tests {
         assert_eq!(used.floor(), None, "the floor never passes the present");
         assert_eq!(used.runs()[0], (1_000, 1_010));
         assert!(steps.iter().all(|step| dead(&used, *step, 5)));
+    }
+
+    #[test]
+    fn any_number_of_logins_made_while_the_clock_was_ahead_leaves_the_present_alive() {
+        for ahead in [20, 2_880, 14_400, 1_051_200] {
+            let mut used = UsedSteps::NONE;
+            for day in 0..200 {
+                mark(&mut used, 10_000 + day * 2_880, 10_001 + day * 2_880);
+            }
+            let now = 10_000 + 199 * 2_880 + 2;
+            let later: Vec<u64> = (0..500).map(|n| now + ahead + n * 2).collect();
+            for step in &later {
+                mark(&mut used, *step, step + 1);
+            }
+            assert!(!dead(&used, now, now + 1), "{ahead} steps ahead and back");
+            assert!(later.iter().all(|step| dead(&used, *step, now + 1)));
+        }
+    }
+
+    #[test]
+    fn what_is_long_past_raises_the_floor_and_stays_dead_wherever_the_clock_goes() {
+        let mut used = UsedSteps::NONE;
+        for day in 0..200 {
+            mark(&mut used, day * 2_880, day * 2_880 + 1);
+        }
+        assert_eq!(used.floor(), Some(135 * 2_880));
+        assert!(
+            dead(&used, 100 * 2_880 + 7, 100 * 2_880 + 8),
+            "a clock set back"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod codec;
 mod decoy;
 mod dir;
+mod fallback;
 mod file;
 mod memory;
 mod policy_file;

@@ -23,6 +23,8 @@ pub struct Throttle {
     pub failures: u32,
     /// When the account's bucket will have run dry; `None` or past: it is dry.
     pub dry_at: Option<UnixTime>,
+    /// When a failure was counted last: the times here are to be read as of then.
+    pub counted_at: Option<UnixTime>,
     /// What is remembered by origin, the most recent last.
     pub origins: Vec<OriginRecord>,
 }
@@ -70,6 +72,7 @@ impl Throttle {
     /// Counts a failure from `origin`.
     pub fn fail(&mut self, origin: Origin, now: UnixTime, policy: &ThrottlePolicy) {
         self.failures = self.failures.saturating_add(1);
+        self.counted_at = Some(now);
         let dry_at = self.dry_at.map_or(now, |at| at.max(now));
         self.dry_at = Some(dry_at.plus(policy.drip()));
         let mut record = self.take(&origin).unwrap_or(OriginRecord {
@@ -100,6 +103,7 @@ impl Throttle {
     pub fn clear(&mut self) {
         self.failures = 0;
         self.dry_at = None;
+        self.counted_at = None;
         self.origins.retain(|record| record.trusted);
         for record in &mut self.origins {
             record.failures = 0;
@@ -107,14 +111,18 @@ impl Throttle {
         }
     }
 
-    /// Forgets every time that no failure of now could have set: the clock was ahead then and came back, and one
-    /// typo made ahead must not hold the owner. Forgets strangers whose hold ended more than a longest hold ago.
+    /// Reads the times as of `now`. Where the clock went back since the last failure, what was left of every wait then is
+    /// left of it now: a typo made while the clock was ahead holds nobody until that day comes. No wait is longer
+    /// than the policy's longest. Forgets strangers whose hold ended more than a longest hold ago.
     pub fn settle(&mut self, now: UnixTime, policy: &ThrottlePolicy) {
-        let fullest = now.plus(policy.drip().saturating_mul(policy.burst));
-        self.dry_at = self.dry_at.filter(|at| now < *at && *at <= fullest);
+        let ahead = self.counted_at.map_or(Duration::ZERO, |at| at.since(now));
+        let left = |until: UnixTime, most| until.minus(ahead).min(now.plus(most));
+        self.counted_at = self.counted_at.map(|at| at.min(now));
+        let fullest = policy.drip().saturating_mul(policy.burst);
+        self.dry_at = self.dry_at.map(|at| left(at, fullest));
+        self.dry_at = self.dry_at.filter(|at| now < *at);
         for record in &mut self.origins {
-            let longest = now.plus(policy.max_hold);
-            record.held_until = record.held_until.filter(|until| *until <= longest);
+            record.held_until = record.held_until.map(|until| left(until, policy.max_hold));
         }
         self.origins.retain(|record| {
             let over = |until: UnixTime| until.plus(policy.max_hold) <= now;
@@ -317,17 +325,34 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_a_year_ahead_holds_nobody_for_long() {
+    fn a_clock_that_was_ahead_leaves_what_was_left_of_a_wait() {
         let (policy, mut throttle) = (policy(), Throttle::default());
-        let ahead = at(365 * 86_400);
-        for n in 0..20 {
-            throttle.fail(stranger(n % 4), ahead, &policy);
+        for days in [1, 365] {
+            let ahead = at(days * 86_400);
+            throttle.fail(stranger(1), ahead, &policy);
+            throttle.settle(NOW, &policy);
+            assert_eq!(throttle.gate(&stranger(1), NOW, &policy), Gate::Open);
         }
-        throttle.settle(NOW, &policy);
+        throttle.fail(stranger(1), at(86_400), &policy);
+        throttle.settle(at(60), &policy);
         let settled = throttle.clone();
-        throttle.settle(NOW, &policy);
+        throttle.settle(at(60), &policy);
         assert_eq!(throttle, settled, "settling is done once");
-        assert_eq!(throttle.gate(&stranger(1), NOW, &policy), Gate::Open);
+        let gate = |throttle: &Throttle, now| throttle.gate(&stranger(1), now, &policy);
+        assert_eq!(gate(&throttle, at(60)), Gate::Held(at(90)));
+        throttle.settle(at(90), &policy);
+        assert_eq!(gate(&throttle, at(90)), Gate::Open);
+    }
+
+    #[test]
+    fn no_wait_in_a_record_is_longer_than_the_longest() {
+        let (policy, mut throttle) = (policy(), Throttle::default());
+        throttle.fail(stranger(1), NOW, &policy);
+        throttle.dry_at = Some(at(u64::MAX));
+        throttle.origins[0].held_until = Some(at(u64::MAX));
+        throttle.settle(NOW, &policy);
+        let until = at(86_400);
+        assert_eq!(throttle.gate(&stranger(1), NOW, &policy), Gate::Held(until));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The only place that accepts a code. Pure: what is known goes in, the verdict and what must be kept come out.
 
+use std::time::Duration;
+
 use crate::enrollment::{Authenticator, Enrollment, Kind};
 use crate::issued::{Fate, StoredCode};
 use crate::keyed::DigestKey;
@@ -11,6 +13,10 @@ use crate::throttle::Gate;
 use crate::time::{TimeStep, UnixTime};
 use crate::totp;
 use crate::user::UserName;
+
+/// A clock may have been so much ahead at an enrolment and right since. Codes from before that are from no clock that
+/// was ever right.
+const ENROLLED_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Everything that is kept about one user, as read under her lock.
 pub struct Record {
@@ -24,6 +30,11 @@ pub struct Record {
     pub issued: Vec<StoredCode>,
     /// The machine's key, where there is something kept under it.
     pub key: Option<DigestKey>,
+    /// What is kept now may be gone after the next boot: only time-based codes can be accepted, because what forbids
+    /// theirs is over by then.
+    pub until_boot: bool,
+    /// Where such a boot may have been: when it was. A code that could have been accepted before it is refused.
+    pub booted: Option<UnixTime>,
 }
 
 /// One answer at a prompt.
@@ -94,8 +105,12 @@ pub enum Reason {
     Throttled,
     /// 100 failures since the last acceptance: time-based codes are off.
     Locked,
-    /// A code from a time that is not yet: the clock went back. Not counted.
+    /// The store cannot be overwritten, so the use of a stored or recovery code could not be kept; it is not compared.
+    ReadOnly,
+    /// It could have been accepted before the last boot, and whether it was may be forgotten. Not counted.
     TooEarly,
+    /// It is from before the enrolment, or not issued yet: the clock went back. Not counted.
+    ClockBehind,
     /// A stored code whose time is over.
     Expired,
     /// It was right once. No failure.
@@ -114,7 +129,8 @@ impl Reason {
             Self::Mismatch => "mismatch",
             Self::Throttled => "throttled",
             Self::Locked => "locked",
-            Self::TooEarly => "too-early",
+            Self::ReadOnly => "unavailable",
+            Self::TooEarly | Self::ClockBehind => "too-early",
             Self::Expired => "expired",
             Self::Used => "used",
             Self::Disabled => "disabled",
@@ -123,7 +139,10 @@ impl Reason {
 
     /// Whether the answer was a code of hers, only not any more or not yet: that is no guess.
     const fn was_right_once(self) -> bool {
-        matches!(self, Self::TooEarly | Self::Expired | Self::Used)
+        matches!(
+            self,
+            Self::TooEarly | Self::ClockBehind | Self::Expired | Self::Used
+        )
     }
 }
 
@@ -143,6 +162,8 @@ pub struct Changes {
     pub issued: Vec<StoredCode>,
     /// The state, if it is not as it was.
     pub state: Option<State>,
+    /// It is enough to keep them until the next boot.
+    pub until_boot: bool,
 }
 
 impl Record {
@@ -155,6 +176,8 @@ impl Record {
             state: State::default(),
             issued: Vec::new(),
             key: None,
+            until_boot: false,
+            booted: None,
         }
     }
 
@@ -270,16 +293,11 @@ impl<'a> Hearing<'a> {
         let now = TimeStep::at(self.attempt.now, period);
         let window = i64::from(self.policy.window);
         let horizon = now.offset(window).unwrap_or(now);
-        let secret = &authenticator.secret;
-        let mut right = Vec::new();
-        for offset in window.saturating_neg()..=window {
-            let Some(step) = now.offset(offset) else {
-                continue;
-            };
-            let code = totp::code(secret, authenticator.algorithm, authenticator.length, step);
-            if code.matches(typed) {
-                right.push((offset, step));
-            }
+        let mut right = matching(authenticator, typed, now, window);
+        if let Some(reason) = too_early(&mut right, self.record, authenticator, self.policy.window)
+        {
+            self.dead_totp = true;
+            self.refuse(reason);
         }
         let entries = &mut self.state.authenticators;
         let entry = entries
@@ -313,6 +331,13 @@ impl<'a> Hearing<'a> {
 
     /// The stored codes of as many digits. A guess counts against each it was compared with.
     fn stored(&mut self, typed: &Digits) {
+        if self.record.until_boot {
+            let mut codes = self.record.issued.iter();
+            if codes.any(|code| usize::from(code.length) == typed.as_bytes().len()) {
+                self.refuse(Reason::ReadOnly);
+            }
+            return;
+        }
         let Some(key) = &self.record.key else {
             return;
         };
@@ -346,6 +371,9 @@ impl<'a> Hearing<'a> {
         let (Some(list), Some(key)) = (list, &self.record.key) else {
             return;
         };
+        if self.record.until_boot {
+            return self.refuse(Reason::ReadOnly);
+        }
         let digest = key.recovery(&self.record.user, list.generation, typed);
         let right = (0..)
             .zip(&list.digests)
@@ -401,14 +429,60 @@ impl<'a> Hearing<'a> {
     fn changes(self) -> Changes {
         let before = &self.record.issued;
         let issued = self.issued.into_iter().zip(before);
+        let until_boot = self.record.until_boot;
         Changes {
+            // Until boot no stored code is compared, so there is nothing to keep but what time tells anyway.
             issued: issued
-                .filter(|(after, before)| after != *before)
+                .filter(|(after, before)| !until_boot && after != *before)
                 .map(|(after, _)| after)
                 .collect(),
             state: Some(self.state).filter(|state| *state != self.record.state),
+            until_boot,
         }
     }
+}
+
+/// The steps around now whose code this is, each with its offset. Every one is compared.
+fn matching(
+    authenticator: &Authenticator,
+    typed: &Digits,
+    now: TimeStep,
+    window: i64,
+) -> Vec<(i64, TimeStep)> {
+    let Authenticator {
+        secret,
+        algorithm,
+        length,
+        ..
+    } = authenticator;
+    let steps =
+        (window.saturating_neg()..=window).filter_map(|offset| Some((offset, now.offset(offset)?)));
+    steps
+        .filter(|(_, step)| totp::code(secret, *algorithm, *length, *step).matches(typed))
+        .collect()
+}
+
+/// Takes out the steps that no fresh code is from, and says why if that leaves none.
+fn too_early(
+    right: &mut Vec<(i64, TimeStep)>,
+    record: &Record,
+    authenticator: &Authenticator,
+    window: u8,
+) -> Option<Reason> {
+    let Kind::Totp { period } = authenticator.kind;
+    let enrolled = TimeStep::at(authenticator.enrolled_at.minus(ENROLLED_AHEAD), period);
+    // A code that is ahead of our clock can have been accepted before its step began.
+    let booted = record.booted.map(|booted| TimeStep::at(booted, period));
+    let booted = booted.and_then(|step| step.offset(window.into()));
+    let found = !right.is_empty();
+    right.retain(|(_, step)| *step >= enrolled);
+    let enrolled_since = !right.is_empty();
+    right.retain(|(_, step)| booted.is_none_or(|booted| *step > booted));
+    (found && right.is_empty()).then_some(if enrolled_since {
+        Reason::TooEarly
+    } else {
+        Reason::ClockBehind
+    })
 }
 
 /// Whether an answer may be compared with a stored code, or why not.
@@ -416,7 +490,7 @@ fn standing(code: &StoredCode, attempt: &Attempt<'_>) -> Result<(), Reason> {
     match code.fate {
         Fate::Used => Err(Reason::Used),
         Fate::Expired => Err(Reason::Expired),
-        Fate::Live if code.issued_at > attempt.now => Err(Reason::TooEarly),
+        Fate::Live if code.issued_at > attempt.now => Err(Reason::ClockBehind),
         Fate::Live if code.is_live(attempt.now) && code.hears(&attempt.origin) => Ok(()),
         Fate::Live => Err(Reason::Throttled),
     }

@@ -400,9 +400,62 @@ fn a_wiped_or_unmounted_store_is_an_error_and_no_free_pass() {
         }
         assert!(house.trouble("nobody").contains("is not there"), "{gone}");
     }
+    for gone in ["", ".store"] {
+        let house = House::new();
+        let path = house.policy.spool_dir.join(gone);
+        if gone.is_empty() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        assert!(house.trouble("nobody").contains("is not there"), "{gone}");
+    }
+}
+
+#[test]
+fn a_lost_secret_is_an_error_and_no_free_pass() {
     let house = House::new();
-    fs::remove_dir_all(&house.policy.spool_dir).unwrap();
-    assert!(house.trouble("nobody").contains("is not there"));
+    house.enroll("alice");
+    fs::remove_file(house.state("secrets/alice")).unwrap();
+    let trouble = house.trouble("alice");
+    assert!(
+        trouble.contains("secrets/alice: it is missing"),
+        "{trouble}"
+    );
+    assert!(house.store().remove(&account("alice")).unwrap());
+    assert_eq!(house.trouble("alice"), "nothing");
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn a_login_notes_the_enrolment_that_a_crash_left_unnoted() {
+    let house = House::new();
+    house.issue("alice", "48210937");
+    let before = fs::read(house.state("state/alice")).unwrap();
+    house.enroll("alice");
+    // Killed between the secret's rename and the last write: the first write of the enrolment stands in slot two.
+    let mut state = fs::read(house.state("state/alice")).unwrap();
+    state[..4096].copy_from_slice(&before[..4096]);
+    fs::write(house.state("state/alice"), &state).unwrap();
+    assert!(house.accepts("alice", &code(0)));
+    fs::remove_file(house.state("secrets/alice")).unwrap();
+    assert!(house.trouble("alice").contains("it is missing"));
+}
+
+#[test]
+fn a_first_enrolment_that_a_crash_cut_short_leaves_the_user_unenrolled() {
+    let house = House::new();
+    house.issue("alice", "48210937");
+    let before = fs::read(house.state("state/alice")).unwrap();
+    house.enroll("alice");
+    let mut state = fs::read(house.state("state/alice")).unwrap();
+    state[..4096].copy_from_slice(&before[..4096]);
+    fs::write(house.state("state/alice"), &state).unwrap();
+    fs::remove_file(house.state("secrets/alice")).unwrap();
+    assert_eq!(house.trouble("alice"), "nothing");
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
 }
 
 #[test]
@@ -476,6 +529,7 @@ fn hostile_files_are_refused_by_name_at_once() {
         house.state("state/alice"),
         house.state("key"),
         house.state("STORE"),
+        house.policy.spool_dir.join(".store"),
         spooled,
     ] {
         let content = fs::read(&path).unwrap();
@@ -484,7 +538,7 @@ fn hostile_files_are_refused_by_name_at_once() {
             place();
             let started = Instant::now();
             let trouble = house.trouble("alice");
-            let is_marker = path.ends_with("STORE");
+            let is_marker = path.ends_with("STORE") || path.ends_with(".store");
             let expected = why.split('|').any(|why| trouble.contains(why));
             assert!(
                 expected || (is_marker && trouble == "nothing"),

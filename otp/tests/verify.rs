@@ -310,7 +310,7 @@ fn a_stored_code_from_the_future_is_refused() {
     guest.later(3600);
     guest.issue("48210937", 600);
     guest.now = NOW;
-    assert_eq!(guest.answer("48210937"), refused(Reason::TooEarly));
+    assert_eq!(guest.answer("48210937"), refused(Reason::ClockBehind));
 }
 
 #[test]

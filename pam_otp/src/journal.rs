@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 use std::net::IpAddr;
 
-use otp::verify::Verdict;
+use otp::verify::{Reason, Verdict};
 
 use crate::host::PamHost;
 use crate::login::{Failure, Host, Outcome};
@@ -58,8 +58,13 @@ fn what(outcome: &Outcome) -> Option<(c_int, What)> {
             )
         }
         Outcome::Judged(Verdict::Refused(reason)) => {
-            let reason = reason.name();
-            (libc::LOG_NOTICE, plain(format!("refused reason={reason}")))
+            let detail = hint(*reason)
+                .map(|hint| format!(" what={}", quoted(hint.as_bytes(), LONGEST_TEXT)));
+            let what = What {
+                verdict: format!("refused reason={}", reason.name()),
+                detail: detail.unwrap_or_default(),
+            };
+            (libc::LOG_NOTICE, what)
         }
         Outcome::Failed(Failure::Unavailable(text)) => (libc::LOG_ERR, unavailable(text)),
         // Somebody closed the window or pressed Ctrl-C: nothing to mend.
@@ -73,6 +78,20 @@ fn what(outcome: &Outcome) -> Option<(c_int, What)> {
             unavailable("an internal fault of pam_otp: please report it"),
         ),
     })
+}
+
+/// What the administrator should know beyond the reason's name.
+const fn hint(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::ReadOnly => {
+            Some("the store cannot be written, so nothing but time-based codes works")
+        }
+        Reason::TooEarly => Some("it could have been accepted before the last boot"),
+        Reason::ClockBehind => {
+            Some("the clock went back: it stands before the enrolment or the issue")
+        }
+        _ => None,
+    }
 }
 
 /// In quotes, at most `longest` bytes of it, `\...` for the rest. Printable ASCII stands for itself but for quotes,
@@ -97,7 +116,7 @@ pub(crate) fn quoted(text: &[u8], longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use otp::verify::{Acceptance, Method, Reason};
+    use otp::verify::{Acceptance, Method};
 
     fn written(outcome: Outcome, remote: Option<&str>, user: &[u8]) -> Option<(c_int, String)> {
         let remote = remote.map(|address| address.parse().unwrap());

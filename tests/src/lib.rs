@@ -7,6 +7,7 @@
 //! - [`users`]: who lives in the sandbox, and what their phones show,
 //! - [`year`]: a year of guessing, simulated.
 
+pub mod elsewhen;
 pub mod pam;
 pub mod processes;
 pub mod sandbox;

@@ -168,3 +168,8 @@ fn recovery_code(code: &str) -> RecoveryCode {
 pub fn now() -> UnixTime {
     UnixTime::from(SystemTime::now())
 }
+
+/// Removes everything of a user.
+pub fn remove(name: &str) {
+    assert!(store().remove(&account(name)).unwrap());
+}

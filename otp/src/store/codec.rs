@@ -20,6 +20,7 @@ pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     u32_to(&mut out, uid);
     out.push(state.disabled.into());
+    out.push(state.enrolled.into());
     throttle_to(&mut out, &state.throttle);
     list_to(&mut out, state.last.as_slice(), |out, last| {
         time_to(out, last.at);
@@ -40,6 +41,7 @@ pub(super) fn state_from(bytes: &[u8]) -> Option<(u32, State)> {
     let uid = from.u32()?;
     let state = State {
         disabled: from.bool()?,
+        enrolled: from.bool()?,
         throttle: throttle_from(&mut from)?,
         last: from.list(1, last_from)?.pop(),
         authenticators: from.list(MAX_AUTHENTICATOR_STATES, authenticator_from)?,
@@ -106,6 +108,7 @@ pub(super) fn stored_from(bytes: &[u8]) -> Option<(u32, StoredCode)> {
 fn throttle_to(out: &mut Vec<u8>, throttle: &Throttle) {
     u32_to(out, throttle.failures);
     moment_to(out, throttle.dry_at);
+    moment_to(out, throttle.counted_at);
     list_to(out, &throttle.origins, |out, record| {
         origin_to(out, record.origin);
         u32_to(out, record.failures);
@@ -118,6 +121,7 @@ fn throttle_from(from: &mut Reader<'_>) -> Option<Throttle> {
     Some(Throttle {
         failures: from.u32()?,
         dry_at: from.moment()?,
+        counted_at: from.moment()?,
         origins: from.list(MAX_TRUSTED + MAX_STRANGERS, |from| {
             Some(OriginRecord {
                 origin: origin_from(from)?,
@@ -295,6 +299,7 @@ mod tests {
             |n: u32| Origin::of_address(std::net::Ipv6Addr::from_bits(u128::from(n) << 64).into());
         let mut state = State {
             disabled: true,
+            enrolled: true,
             last: Some(LastLogin {
                 at: UnixTime::from_secs(1_800_000_000),
                 method: Method::Recovery,
@@ -304,6 +309,7 @@ mod tests {
         };
         state.throttle.failures = 99;
         state.throttle.dry_at = Some(UnixTime::from_secs(1_800_000_777));
+        state.throttle.counted_at = Some(UnixTime::from_secs(1_800_000_555));
         for n in 0..16 {
             state.throttle.origins.push(OriginRecord {
                 origin: origin(n),

@@ -41,6 +41,18 @@ impl Privacy {
             Self::RootOnly => 0o077,
         }
     }
+
+    /// Of a directory that is made.
+    const fn mode(self) -> Mode {
+        match self {
+            Self::RootWrites => Mode::S_IRWXU
+                .union(Mode::S_IRGRP)
+                .union(Mode::S_IXGRP)
+                .union(Mode::S_IROTH)
+                .union(Mode::S_IXOTH),
+            Self::RootOnly => Mode::S_IRWXU,
+        }
+    }
 }
 
 /// What a file is opened for.
@@ -62,9 +74,9 @@ impl Dir {
         Self::walk(path, privacy, false)
     }
 
-    /// The same, making what is missing (root, 0700).
-    pub(super) fn open_or_create(path: &Path) -> Result<Self, Error> {
-        Self::walk(path, Privacy::RootOnly, true)
+    /// The same, making what is missing: root's, as private as `privacy` asks, directories on the way 0700.
+    pub(super) fn open_or_create(path: &Path, privacy: Privacy) -> Result<Self, Error> {
+        Self::walk(path, privacy, true)
     }
 
     fn walk(path: &Path, privacy: Privacy, create: bool) -> Result<Self, Error> {
@@ -81,13 +93,13 @@ impl Dir {
             })
             .peekable();
         while let Some(name) = names.next() {
-            let privacy = match names.peek() {
-                Some(_) => Privacy::RootWrites,
-                None => privacy,
+            let (privacy, made) = match names.peek() {
+                Some(_) => (Privacy::RootWrites, Privacy::RootOnly),
+                None => (privacy, privacy),
             };
             dir = match dir.sub(name, privacy)? {
                 Some(sub) => sub,
-                None if create => dir.make_sub(name)?,
+                None if create => dir.make_sub(name, made)?,
                 None => {
                     return Err(Error::Missing {
                         path: path.to_path_buf(),
@@ -118,14 +130,18 @@ impl Dir {
     }
 
     /// The directory of this name in here, made if there is none, and lasting once this returns.
-    pub(super) fn make_sub(&self, name: impl AsRef<OsStr>) -> Result<Self, Error> {
+    pub(super) fn make_sub(
+        &self,
+        name: impl AsRef<OsStr>,
+        privacy: Privacy,
+    ) -> Result<Self, Error> {
         let path = self.path_of(name.as_ref());
-        match mkdirat(&self.fd, name.as_ref(), Mode::S_IRWXU) {
+        match mkdirat(&self.fd, name.as_ref(), privacy.mode()) {
             Ok(()) => self.sync()?,
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(io(&path, "make the directory", errno)),
         }
-        match self.sub(name, Privacy::RootOnly)? {
+        match self.sub(name, privacy)? {
             Some(sub) => Ok(sub),
             None => Err(Error::Missing { path }),
         }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::decoy::Decoy;
 use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
+use super::fallback::Fallback;
 use super::slots::{self, Format, Slots};
 use super::{
     Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, codec, fresh_recovery, secrets,
@@ -29,12 +30,14 @@ use crate::verify::{Changes, Record};
 
 /// In the state tree: says that this is a store, so that an unmounted or wiped one is not taken for an empty one.
 const MARKER: &str = "STORE";
+/// The same in the spool, where every other name is a user's.
+const SPOOL_MARKER: &str = ".store";
 /// In the state tree: the key for stored and recovery codes.
 const KEY: &str = "key";
 const SECRETS: &str = "secrets";
 const STATE: &str = "state";
 
-const STATE_FORMAT: Format = Format {
+pub(super) const STATE_FORMAT: Format = Format {
     magic: *b"pamotpST",
     version: 1,
 };
@@ -52,12 +55,14 @@ pub struct FileStore {
     secrets: Dir,
     state: Dir,
     spool: Dir,
+    fallback: Fallback,
 }
 
 /// A user's state file, locked. Unlocked explicitly when dropped, because a forked child would keep the lock.
 struct Locked {
     file: Flock<File>,
     path: PathBuf,
+    writable: bool,
 }
 
 /// A user's record as read under her lock, with what overwriting it needs.
@@ -77,33 +82,32 @@ impl FileStore {
             let sub = root.sub(name, Privacy::RootOnly)?;
             sub.ok_or(Error::Missing { path })
         };
-        if root
-            .file(MARKER, Access::Read, Privacy::RootOnly)?
-            .is_none()
-        {
-            return Err(Error::Missing {
-                path: root.path_of(MARKER),
-            });
-        }
+        marked(&root, MARKER)?;
+        let spool = Dir::open(&policy.spool_dir, Privacy::RootOnly)?;
+        marked(&spool, SPOOL_MARKER)?;
         Ok(Self {
             secrets: sub(SECRETS)?,
             state: sub(STATE)?,
-            spool: Dir::open(&policy.spool_dir, Privacy::RootOnly)?,
+            spool,
+            fallback: Fallback::open(policy)?,
             root,
         })
     }
 
     /// Opens the store, making what is missing of it (root, 0700) where the parent is safe. The marker comes last.
     pub fn open_or_create(policy: &Policy) -> Result<Self, Error> {
-        let root = Dir::open_or_create(&policy.state_dir)?;
+        let root = Dir::open_or_create(&policy.state_dir, Privacy::RootOnly)?;
         let store = Self {
-            secrets: root.make_sub(SECRETS)?,
-            state: root.make_sub(STATE)?,
-            spool: Dir::open_or_create(&policy.spool_dir)?,
+            secrets: root.make_sub(SECRETS, Privacy::RootOnly)?,
+            state: root.make_sub(STATE, Privacy::RootOnly)?,
+            spool: Dir::open_or_create(&policy.spool_dir, Privacy::RootOnly)?,
+            fallback: Fallback::open(policy)?,
             root,
         };
-        if !store.root.has(MARKER)? {
-            store.root.write(MARKER, b"", false)?;
+        for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
+            if !dir.has(marker)? {
+                dir.write(marker, b"", false)?;
+            }
         }
         // Without it refusals differ in time, and in nothing else.
         let _ = store.decoy().make();
@@ -139,6 +143,7 @@ impl FileStore {
         for dir in [&self.root, &self.secrets, &self.state] {
             dir.clear_half_made(now)?;
         }
+        self.fallback.clear_half_made(now)?;
         for name in self.spool.names()? {
             if let Some(dir) = self.spool.sub(name, Privacy::RootOnly)? {
                 dir.clear_half_made(now)?;
@@ -147,19 +152,30 @@ impl FileStore {
         Ok(())
     }
 
-    /// Locks a user's state file, if she has one.
+    /// Locks a user's state file, if she has one. Where nothing can be written it is locked all the same.
     fn lock(&self, user: &UserName) -> Result<Option<Locked>, Error> {
         let name = user.file_name();
         let path = self.state.path_of(&name);
         let started = Instant::now();
         loop {
-            let Some(file) = self.state.file(&name, Access::Write, Privacy::RootOnly)? else {
+            let open = |access| self.state.file(&name, access, Privacy::RootOnly);
+            let (file, writable) = match open(Access::Write) {
+                Err(Error::Io { source, .. }) if is_read_only(&source) => {
+                    (open(Access::Read)?, false)
+                }
+                opened => (opened?, true),
+            };
+            let Some(file) = file else {
                 return Ok(None);
             };
             let file = wait_for(file, started, &path)?;
             // Removed while we waited: what is locked is nobody's any more.
             if still_named(&file, &path)? {
-                return Ok(Some(Locked { file, path }));
+                return Ok(Some(Locked {
+                    file,
+                    path,
+                    writable,
+                }));
             }
         }
     }
@@ -171,6 +187,7 @@ impl FileStore {
                 return Ok(locked);
             }
             let name = account.name.file_name();
+            self.fallback.forget(&name)?;
             let payload = codec::state_bytes(account.uid.unwrap_or(0), &State::default());
             self.state
                 .write(&name, &slots::fresh(STATE_FORMAT, &payload), false)?;
@@ -179,13 +196,22 @@ impl FileStore {
 
     /// Reads everything of a user under her lock.
     fn hold(&self, account: &Account, locked: Locked) -> Result<Held, Error> {
-        let slots = Slots::read(&locked.file, STATE_FORMAT, &locked.path)?;
+        let mut slots = Slots::read(&locked.file, STATE_FORMAT, &locked.path)?;
+        self.fallback
+            .overtake(&account.name.file_name(), &mut slots)?;
         let (uid, state) = codec::state_from(&slots.payload)
             .ok_or_else(|| damaged(&locked.path, "its content makes no sense"))?;
         same_uid(account, uid, &locked.path)?;
         let enrollment = self.enrollment(account)?;
-        if let Some(enrollment) = &enrollment {
-            known_to(&state, enrollment, &locked.path)?;
+        match &enrollment {
+            Some(enrollment) => known_to(&state, enrollment, &locked.path)?,
+            None if state.enrolled => {
+                return Err(damaged(
+                    &self.secrets.path_of(account.name.file_name()),
+                    "it is missing, though the user was enrolled: restore it, or 'otpctl remove' her, then enrol again",
+                ));
+            }
+            None => {}
         }
         let issued = self.stored_codes(account)?;
         let keyed = !issued.is_empty()
@@ -198,6 +224,8 @@ impl FileStore {
             state,
             issued,
             key: if keyed { Some(self.key()?) } else { None },
+            until_boot: false,
+            booted: self.fallback.booted,
         };
         Ok(Held {
             locked,
@@ -269,9 +297,25 @@ impl FileStore {
             }
         }
         match changes.state {
-            Some(state) => held.write(state),
+            Some(mut state) => {
+                state.enrolled |= held.record.enrollment.is_some();
+                held.write(state)
+            }
             None => Ok(()),
         }
+    }
+
+    /// Keeps changes until the next boot, if that is enough for them; `why` the store could not be written, if not.
+    fn commit_until_boot(&self, held: &Held, changes: Changes, why: Error) -> Result<(), Error> {
+        if !changes.until_boot || !changes.issued.is_empty() {
+            return Err(why);
+        }
+        let Some(state) = changes.state else {
+            return Ok(());
+        };
+        let bytes = codec::state_bytes(held.uid, &state);
+        let name = held.record.user.file_name();
+        self.fallback.write(&name, held.slots.sequence(), &bytes)
     }
 
     fn key(&self) -> Result<DigestKey, Error> {
@@ -292,7 +336,14 @@ impl FileStore {
 impl Held {
     fn write(&mut self, state: State) -> Result<(), Error> {
         let bytes = codec::state_bytes(self.uid, &state);
-        let Locked { file, path } = &self.locked;
+        let Locked {
+            file,
+            path,
+            writable,
+        } = &self.locked;
+        if !writable {
+            return Err(io(path, "write", Errno::EROFS));
+        }
         self.slots.write(file, STATE_FORMAT, &bytes, path)?;
         self.record.state = state;
         Ok(())
@@ -320,7 +371,16 @@ impl Store for FileStore {
         let mut held = self.hold(account, locked)?;
         let (answer, changes) = transition(&held.record);
         let changes_nothing = changes.state.is_none() && changes.issued.is_empty();
-        self.commit(&mut held, changes)?;
+        let answer = match self.commit(&mut held, changes) {
+            Ok(()) => answer,
+            Err(why) if self.fallback.stands_in && cannot_overwrite(&why) => {
+                held.record.until_boot = true;
+                let (answer, changes) = transition(&held.record);
+                self.commit_until_boot(&held, changes, why)?;
+                answer
+            }
+            Err(error) => return Err(error),
+        };
         drop(held);
         // Her lock is free again: whoever is held may come as often as he likes, and keeps nobody waiting.
         if changes_nothing {
@@ -352,6 +412,7 @@ impl Store for FileStore {
             recovery: new.recovery.or(old.recovery),
         };
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
+        state.enrolled = true;
         state.keep_only(&enrollment);
         // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
         let _ = held.write(state);
@@ -390,7 +451,9 @@ impl Store for FileStore {
         if live.saturating_add(codes.len()) > MAX_LIVE {
             return Ok(Issue::TooMany { live });
         }
-        let dir = self.spool.make_sub(account.name.file_name())?;
+        let dir = self
+            .spool
+            .make_sub(account.name.file_name(), Privacy::RootOnly)?;
         delete_spent(&dir, &held.record.issued, live_at)?;
         for (index, code) in codes.iter().enumerate() {
             if let Err(error) = write_new_stored(&dir, held.uid, code) {
@@ -451,6 +514,7 @@ impl Store for FileStore {
             dir.sync()?;
             self.spool.remove_sub(&name)?;
         }
+        self.fallback.forget(&name)?;
         self.state.unlink(&name)?;
         self.state.sync()?;
         Ok(true)
@@ -486,6 +550,32 @@ impl Store for FileStore {
             self.root.write(KEY, draw().expose(), false)?;
         }
         self.key()
+    }
+}
+
+fn is_read_only(source: &std::io::Error) -> bool {
+    source.raw_os_error() == Some(Errno::EROFS as i32)
+}
+
+/// A file system that is read-only, or full where overwriting takes room (copy-on-write).
+fn cannot_overwrite(error: &Error) -> bool {
+    let Error::Io { source, .. } = error else {
+        return false;
+    };
+    let no_room = [Errno::ENOSPC, Errno::EDQUOT].map(|errno| errno as i32);
+    let is_full = source
+        .raw_os_error()
+        .is_some_and(|raw| no_room.contains(&raw));
+    is_read_only(source) || is_full
+}
+
+/// Whether the marker is where it should be.
+fn marked(dir: &Dir, marker: &str) -> Result<(), Error> {
+    match dir.file(marker, Access::Read, Privacy::RootOnly)? {
+        Some(_) => Ok(()),
+        None => Err(Error::Missing {
+            path: dir.path_of(marker),
+        }),
     }
 }
 

@@ -44,6 +44,8 @@ impl Kept {
             state: known.state,
             issued: known.issued,
             key: self.key.clone(),
+            until_boot: false,
+            booted: None,
         }
     }
 

@@ -48,8 +48,14 @@ struct Slot {
 
 /// The whole file at its creation.
 pub(super) fn fresh(format: Format, payload: &[u8]) -> Vec<u8> {
+    fresh_after(0, format, payload)
+}
+
+/// The same for a record that takes up where another with this sequence number left off.
+pub(super) fn fresh_after(before: u64, format: Format, payload: &[u8]) -> Vec<u8> {
+    let sequence = before.saturating_add(1);
     let mut content = vec![0; FILE];
-    let parts = [(0, slot(format, 1, payload)), (NOTE, note(1))];
+    let parts = [(0, slot(format, sequence, payload)), (NOTE, note(sequence))];
     for (at, part) in parts {
         for (to, from) in content.iter_mut().skip(at).zip(part) {
             *to = from;
@@ -105,6 +111,16 @@ impl Slots {
         })
     }
 
+    /// The number of the newest slot. Of two records of one thing, the one with the higher number counts.
+    pub(super) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Lets the next slot be newer than one elsewhere with this number.
+    pub(super) fn follow(&mut self, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
     /// Overwrites the older slot. Durable when this returns; if it fails, what was there still counts.
     pub(super) fn write(
         &mut self,
@@ -128,7 +144,8 @@ impl Slots {
             .write_all_at(&image, at)
             .and_then(|()| file.sync_data())
         {
-            // It may be visible without being durable. Void it, so that nobody builds on it.
+            // It may be visible without being durable. Void it, so that nobody builds on it; its number is taken.
+            self.sequence = sequence;
             let _ = file
                 .write_all_at(&[0; BLOCK], at)
                 .and_then(|()| file.sync_data());

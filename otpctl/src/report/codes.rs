@@ -169,8 +169,15 @@ pub(crate) fn why(reason: Reason, user: &str) -> String {
         Reason::Expired => format!("its time is over; otpctl issue {user}"),
         Reason::Used => "it was accepted before; wait for the next one".to_owned(),
         Reason::Disabled => format!("otpctl enable {user}"),
+        Reason::ReadOnly => {
+            "the store cannot be written, so nothing but app codes works; make room or remount it"
+                .to_owned()
+        }
         Reason::TooEarly => {
             "it belongs to a time before this machine started; wait for the next one".to_owned()
+        }
+        Reason::ClockBehind => {
+            "it is from before she was enrolled: the clock went back; otpctl doctor".to_owned()
         }
     }
 }
@@ -186,7 +193,9 @@ pub(crate) const fn in_short(reason: Reason) -> &'static str {
         Reason::Expired => "its time is over",
         Reason::Used => "it was accepted before",
         Reason::Disabled => "an administrator has disabled her",
+        Reason::ReadOnly => "the store cannot be written, so nothing but app codes works",
         Reason::TooEarly => "it belongs to a time before this machine started",
+        Reason::ClockBehind => "it is from before she was enrolled: the clock went back",
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod codes;
 mod demo;
+mod docs;
 mod doctor;
 mod enrolling;
 mod looking;

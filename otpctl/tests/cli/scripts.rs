@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::world::{Said, on_a_machine};
 
-const VERBS: [&str; 18] = [
+pub const VERBS: [&str; 18] = [
     "enroll",
     "issue",
     "revoke",

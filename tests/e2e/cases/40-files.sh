@@ -20,6 +20,7 @@ it_installs_module_command_and_policy_with_their_modes() {
     [ "$(stat -c '%U %a' /usr/bin/otpctl)" = "root 755" ] || fail "otpctl root 0755"
     [ "$(stat -c '%U %a' /etc/security/otp.toml)" = "root 644" ] || fail "otp.toml root 0644"
     [ "$(stat -c '%U %a %s' /var/lib/pam_otp/STORE)" = "root 600 0" ] || fail "the marker root 0600, empty"
+    [ "$(stat -c '%U %a %s' /var/spool/pam_otp/.store)" = "root 600 0" ] || fail "the spool's marker root 0600, empty"
 }
 
 it_writes_nothing_secret_into_the_open() {

@@ -1,0 +1,125 @@
+//! What is kept until the next boot, where the store cannot be overwritten (`on_read_only = "totp"`): a record a
+//! user in memory (`/run`), of the same kind as her state and newer than it. Every mode reads it; the user's lock
+//! is her state file's, as ever.
+//!
+//! A boot forgets it, so with this mode no code is accepted that could have been accepted before the boot.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::stat::fstat;
+use nix::time::{ClockId, clock_gettime};
+
+use super::Error;
+use super::dir::{Access, Dir, Privacy, io};
+use super::file::STATE_FORMAT;
+use super::slots::{self, Slots};
+use crate::policy::{OnReadOnly, Policy};
+use crate::time::UnixTime;
+
+/// Made at boot by systemd-tmpfiles, else at first use: its time is the earliest that memory goes back to.
+const BORN: &str = "born";
+const STATE: &str = "state";
+
+/// The tree in memory.
+pub(super) struct Fallback {
+    /// `None`: nothing was ever kept here since the boot.
+    state: Option<Dir>,
+    /// Whether it stands in where the store cannot be overwritten.
+    pub(super) stands_in: bool,
+    /// If it does: when memory began.
+    pub(super) booted: Option<UnixTime>,
+}
+
+impl Fallback {
+    pub(super) fn open(policy: &Policy) -> Result<Self, Error> {
+        match policy.on_read_only {
+            OnReadOnly::Deny => Ok(Self {
+                state: kept(&policy.run_dir)?,
+                stands_in: false,
+                booted: None,
+            }),
+            OnReadOnly::Totp => {
+                let dir = Dir::open_or_create(&policy.run_dir, Privacy::RootWrites)?;
+                Ok(Self {
+                    state: Some(dir.make_sub(STATE, Privacy::RootOnly)?),
+                    stands_in: true,
+                    booted: Some(booted(&dir)?),
+                })
+            }
+        }
+    }
+
+    /// Puts what is kept of a user here in the place of what was read in the store, if it is newer.
+    pub(super) fn overtake(&self, name: &str, slots: &mut Slots) -> Result<(), Error> {
+        let Some(dir) = &self.state else {
+            return Ok(());
+        };
+        let Some(file) = dir.file(name, Access::Read, Privacy::RootOnly)? else {
+            return Ok(());
+        };
+        let here = Slots::read(&file, STATE_FORMAT, &dir.path_of(name))?;
+        if here.sequence() > slots.sequence() {
+            slots.follow(here.sequence());
+            slots.payload = here.payload;
+        }
+        Ok(())
+    }
+
+    /// Keeps a record that follows the one with this sequence number.
+    pub(super) fn write(&self, name: &str, before: u64, payload: &[u8]) -> Result<(), Error> {
+        let path = Path::new(STATE).join(name);
+        let dir = self.state.as_ref().ok_or(Error::Missing { path })?;
+        let path = dir.path_of(name);
+        let Some(file) = dir.file(name, Access::Write, Privacy::RootOnly)? else {
+            let content = slots::fresh_after(before, STATE_FORMAT, payload);
+            return dir.write(name, &content, false).map(|_| ());
+        };
+        let mut slots = Slots::read(&file, STATE_FORMAT, &path)?;
+        slots.follow(before);
+        slots.write(&file, STATE_FORMAT, payload, &path)
+    }
+
+    /// Forgets a user.
+    pub(super) fn forget(&self, name: &str) -> Result<(), Error> {
+        self.state.as_ref().map_or(Ok(()), |dir| dir.unlink(name))
+    }
+
+    pub(super) fn clear_half_made(&self, now: i64) -> Result<(), Error> {
+        let state = self.state.as_ref();
+        state.map_or(Ok(()), |dir| dir.clear_half_made(now))
+    }
+}
+
+fn kept(run_dir: &Path) -> Result<Option<Dir>, Error> {
+    match Dir::open(run_dir, Privacy::RootWrites) {
+        Ok(dir) => dir.sub(STATE, Privacy::RootOnly),
+        Err(Error::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn born(dir: &Dir) -> Result<UnixTime, Error> {
+    loop {
+        if let Some(file) = dir.file(BORN, Access::Read, Privacy::RootWrites)? {
+            let stat = fstat(&file).map_err(|errno| io(&dir.path_of(BORN), "look at", errno))?;
+            return Ok(UnixTime::from_secs(stat.st_mtime.try_into().unwrap_or(0)));
+        }
+        dir.write(BORN, b"", false)?;
+    }
+}
+
+/// When memory began, by the clock as it is now: at the boot, or when `/run` was made anew, as in a container. A time
+/// that is yet to come is that of a clock that was ahead, and says nothing.
+fn booted(dir: &Dir) -> Result<UnixTime, Error> {
+    let now = read(ClockId::CLOCK_REALTIME)?;
+    let up = read(ClockId::CLOCK_BOOTTIME)?;
+    let boot = now.minus(Duration::from_secs(up.as_secs()));
+    let born = born(dir)?;
+    Ok(if born <= now { boot.max(born) } else { boot })
+}
+
+fn read(clock: ClockId) -> Result<UnixTime, Error> {
+    let time = clock_gettime(clock).map_err(|errno| io(Path::new("the clock"), "read", errno))?;
+    Ok(UnixTime::from_secs(time.tv_sec().try_into().unwrap_or(0)))
+}

@@ -1,0 +1,117 @@
+//! The documents say what is so: every command in them runs, and the set-up they teach is the one that doctor approves.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::scripts::VERBS;
+use crate::world::{Machine, on_a_machine};
+
+const README: &str = include_str!("../../../README.md");
+const DOCUMENTS: [(&str, &str); 6] = [
+    ("README.md", README),
+    ("SECURITY.md", include_str!("../../../SECURITY.md")),
+    (
+        "README.Debian",
+        include_str!("../../../debian/libpam-otp.README.Debian"),
+    ),
+    ("pam_otp.8", include_str!("../../../docs/man/pam_otp.8")),
+    ("otp.toml.5", include_str!("../../../docs/man/otp.toml.5")),
+    ("otp.toml", include_str!("../../../etc/otp.toml")),
+];
+
+/// The commands in a text: what stands between quotes or backticks, or has a line of its own.
+fn commands(text: &str) -> Vec<String> {
+    let quoted = text
+        .split(['`', '\n'])
+        .flat_map(|part| part.split_once("otpctl ").map(|(before, _)| (before, part)));
+    let mut found = Vec::new();
+    for (before, part) in quoted {
+        let lead = before.rsplit(['"', '|']).next().unwrap_or_default().trim();
+        let is_command = ["", "#", "$", "sudo", ".Dl", "Example:"].contains(&lead)
+            || lead.ends_with("Revoke:")
+            || lead.ends_with("backup:");
+        if is_command {
+            let command = &part[part.find("otpctl ").unwrap()..];
+            let command = command.split("   ").next().unwrap();
+            let is_quoted = before.ends_with('"');
+            let end = command.find('"').filter(|_| is_quoted);
+            found.push(command[..end.unwrap_or(command.len())].trim().to_owned());
+        }
+    }
+    found
+}
+
+/// Whether it is understood. What it answers (1, 3) does not matter here, nor that it would ask on a terminal.
+fn is_understood(machine: &Machine, line: &str) -> bool {
+    let command = machine.command(&[]);
+    let place = std::path::Path::new(command.get_program());
+    let path = format!("{}:/usr/bin:/bin", place.parent().unwrap().display());
+    let line = line
+        .replace("USER", "alice")
+        .replace("FILE", "/etc/security/otp.toml");
+    let done = Command::new("sh")
+        .args(["-c", &line])
+        .env("PATH", path)
+        .stdin(Stdio::null())
+        .output();
+    let done = done.unwrap();
+    let asks = String::from_utf8_lossy(&done.stderr).contains("--yes");
+    matches!(done.status.code(), Some(0 | 1 | 3)) || asks
+}
+
+#[test]
+fn every_command_in_the_documents_is_one() {
+    on_a_machine(|machine| {
+        let policy = include_str!("../../../etc/otp.toml");
+        fs::write("/etc/security/otp.toml", policy).unwrap();
+        fs::write("otp.toml.new", policy).unwrap();
+        let mut tried = 0;
+        let helps = VERBS.map(|verb| (verb, machine.otpctl(&[verb, "--help"]).out));
+        let texts = helps.iter().map(|(verb, help)| (*verb, help.as_str()));
+        for (name, text) in DOCUMENTS.into_iter().chain(texts) {
+            for command in commands(text) {
+                machine.otpctl(&["enroll", "alice", "--json"]);
+                assert!(is_understood(machine, &command), "{name}: {command}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 40, "only {tried} commands were found");
+    });
+}
+
+/// The block of code that follows these words.
+fn block_after(words: &str) -> String {
+    let (_, rest) = README.split_once(words).unwrap();
+    let block = rest.split("```").nth(1).unwrap();
+    let lines = block.lines().skip(1);
+    lines.map(|line| format!("{}\n", line.trim())).collect()
+}
+
+#[test]
+fn the_two_edits_for_ssh_as_they_stand_in_the_readme_are_healthy() {
+    on_a_machine(|machine| {
+        fs::write("/etc/pam.d/common-auth", "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n").unwrap();
+        let line = block_after("In `/etc/pam.d/sshd`, below `@include common-auth`:");
+        fs::write("/etc/pam.d/sshd", format!("@include common-auth\n{line}")).unwrap();
+        let main =
+            "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nKbdInteractiveAuthentication no\n";
+        fs::write("/etc/ssh/sshd_config", main).unwrap();
+        machine.otpctl(&["enroll", "alice"]);
+        assert_eq!(sshd_faults(machine), ["KbdInteractiveAuthentication"]);
+        fs::create_dir("/etc/ssh/sshd_config.d").unwrap();
+        let drop_in = block_after("in a new file `/etc/ssh/sshd_config.d/otp.conf`:");
+        fs::write("/etc/ssh/sshd_config.d/otp.conf", drop_in).unwrap();
+        assert_eq!(sshd_faults(machine), [""; 0]);
+    });
+}
+
+/// What doctor finds wrong with ssh, apart from what this machine lacks.
+fn sshd_faults(machine: &Machine) -> Vec<String> {
+    let health = machine.json(&["doctor", "sshd"]);
+    let checks = health["checks"].as_array().unwrap().clone();
+    let faults = checks.iter().filter(|check| check["ok"] == false);
+    let names = faults.map(|check| check["name"].as_str().unwrap().to_owned());
+    names
+        .filter(|name| !["module", "clock"].contains(&name.as_str()))
+        .collect()
+}
