@@ -548,15 +548,20 @@ pub fn bounds_table() -> String {
 }
 
 /// So many years of every attacker at the default policy.
-pub fn attackers_table(count: u32) -> String {
+pub fn attackers(count: u32) -> Vec<(Attacker, Years)> {
+    let each = |attacker| (attacker, years(Setting::DEFAULT, attacker, count));
+    ATTACKERS.map(each).into()
+}
+
+/// The same as a table.
+pub fn attackers_table(all: &[(Attacker, Years)]) -> String {
     let mut table = String::from(
         "| attacker | guesses at her phone's codes, worst year | at her stored codes | chance a year | years broken into | \
          days her phone was refused at home | recovery codes she used, worst year | days shut out |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
-    for attacker in ATTACKERS {
-        let all = years(Setting::DEFAULT, attacker, count);
-        writeln!(table, "| {} | {}", attacker.who, row(&all)).unwrap();
+    for (attacker, years) in all {
+        writeln!(table, "| {} | {}", attacker.who, row(years)).unwrap();
     }
     table
 }

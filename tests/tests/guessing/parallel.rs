@@ -1,10 +1,12 @@
 //! Many guesses at one instant are as many tries as one after another, and a guess has counted before anybody knows
 //! what came of it.
 
+use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 
 use tests::pam::{Login, PAM_CONV_ERR, Reply, line};
-use tests::processes::{at_once, start, wait_until};
+use tests::processes::{Child, at_once, start, wait_until};
 use tests::sandbox::sandboxed;
 use tests::users::{Phone, account, issue, state, store};
 
@@ -31,6 +33,34 @@ fn side_by_side(code: &str, addresses: usize) {
     }
 }
 
+/// Collects the log in a process of its own, so that guesses that were compared are known by more than what they left in
+/// the record.
+struct Log(Child);
+
+impl Log {
+    fn kept() -> Self {
+        let socket = UnixDatagram::bind("/dev/log").unwrap();
+        Self(start(|| {
+            let mut file = File::create("/tmp/log").unwrap();
+            let mut line = [0; 4096];
+            while let Ok(length) = socket.recv(&mut line) {
+                file.write_all(&line[..length]).unwrap();
+                file.write_all(b"\n").unwrap();
+            }
+        }))
+    }
+
+    /// The guesses at this user's codes that were compared and wrong; `all` lines have to be there.
+    fn compared(&self, user: &str, all: usize) -> usize {
+        let lines = || fs::read_to_string("/tmp/log").unwrap();
+        wait_until(|| lines().lines().count() >= all);
+        let user = format!("user=\"{user}\"");
+        let lines = lines();
+        let hers = lines.lines().filter(|line| line.ends_with(&user));
+        hers.filter(|line| line.contains("reason=mismatch")).count()
+    }
+}
+
 /// Tries counted against the stored code of a user who has one.
 fn tries(user: &str) -> u32 {
     let record = store().read(&account(user)).unwrap();
@@ -43,7 +73,11 @@ fn two_hundred_sessions_at_once_from_one_address_have_three_tries() {
         line("nodelay");
         let phone = Phone::enrolled("alice", &[]);
         let _same = Phone::enrolled("bob", &[]);
+        let log = Log::kept();
         side_by_side(&phone.wrong_code(), 1);
+        let compared = |user| log.compared(user, 2 * SESSIONS);
+        assert_eq!((compared("alice"), compared("bob")), (3, 3));
+        log.0.kill();
         let failures = |user| state(user).throttle.failures;
         assert_eq!((failures("alice"), failures("bob")), (3, 3));
     });
@@ -55,7 +89,11 @@ fn two_hundred_sessions_at_once_from_two_hundred_addresses_have_nine_tries() {
         line("nodelay");
         let phone = Phone::enrolled("alice", &[]);
         let _same = Phone::enrolled("bob", &[]);
+        let log = Log::kept();
         side_by_side(&phone.wrong_code(), SESSIONS);
+        let compared = |user| log.compared(user, 2 * SESSIONS);
+        assert_eq!((compared("alice"), compared("bob")), (9, 9));
+        log.0.kill();
         let failures = |user| state(user).throttle.failures;
         assert_eq!((failures("alice"), failures("bob")), (9, 9));
     });

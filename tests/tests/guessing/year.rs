@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use tests::year::{
-    ATTACKERS, Attacker, Plan, Setting, Years, attackers_table, bound, bounds_table, most_guesses,
-    settings_table, years,
+    Attacker, Plan, Setting, Years, attackers, attackers_table, bound, bounds_table, most_guesses,
+    settings_table,
 };
 
 use crate::is_full;
@@ -16,11 +16,7 @@ const YEARS: u32 = 2000;
 /// Some years of every attacker at the default policy.
 fn simulated() -> &'static [(Attacker, Years)] {
     static ALL: OnceLock<Vec<(Attacker, Years)>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        let count = if is_full() { YEARS } else { 2 };
-        let each = |attacker| (attacker, years(Setting::DEFAULT, attacker, count));
-        ATTACKERS.map(each).into()
-    })
+    ALL.get_or_init(|| attackers(if is_full() { YEARS } else { 2 }))
 }
 
 #[test]
@@ -59,9 +55,9 @@ fn the_document_has_the_figures_of_the_default_policy() {
         );
     };
     has(bounds_table());
-    has(attackers_table(1));
+    has(attackers_table(&attackers(1)));
     if is_full() {
-        has(attackers_table(YEARS));
+        has(attackers_table(simulated()));
         has(settings_table(YEARS));
     }
 }
