@@ -55,7 +55,7 @@ pub fn start(does: impl FnOnce()) -> Child {
     }
 }
 
-/// A process that was started here.
+/// A process that was started here. It does not outlive its test: what it holds open would be waited for.
 pub struct Child(libc::pid_t);
 
 impl Child {
@@ -66,11 +66,25 @@ impl Child {
     }
 
     /// Waits for its end; whether it was killed.
-    pub fn was_killed(self) -> bool {
+    pub fn was_killed(mut self) -> bool {
+        libc::WIFSIGNALED(self.wait())
+    }
+
+    fn wait(&mut self) -> libc::c_int {
         let mut status = 0;
         // SAFETY: the process is ours, and there is room for its status.
-        assert_eq!(unsafe { libc::waitpid(self.0, &raw mut status, 0) }, self.0);
-        libc::WIFSIGNALED(status)
+        unsafe { libc::waitpid(self.0, &raw mut status, 0) };
+        self.0 = 0;
+        status
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            self.kill();
+            self.wait();
+        }
     }
 }
 
