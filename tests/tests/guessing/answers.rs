@@ -215,7 +215,7 @@ fn whatever_is_wrong_with_the_record_of_nobody_changes_no_answer() {
 fn size_of_private(path: &str) -> Option<u64> {
     let about = fs::symlink_metadata(path).ok()?;
     let private = about.is_file() && about.permissions().mode() & 0o777 == 0o600;
-    private.then(|| about.len())
+    private.then_some(about.len())
 }
 
 #[test]
