@@ -111,3 +111,24 @@ fn damage_orphans_and_open_doors_are_found() {
         machine.otpctl(&["doctor", "../sshd"]).exits(2);
     });
 }
+
+#[test]
+fn a_store_that_cannot_be_overwritten_is_a_fault() {
+    on_a_machine(|machine| {
+        machine.otpctl(&["enroll", "alice"]).exits(0);
+        let room = |machine: &Machine| {
+            let health = machine.json(&["doctor"]);
+            let checks = health["checks"].as_array().unwrap().clone();
+            checks
+                .into_iter()
+                .find(|check| check["name"] == "room" && check["ok"] == false)
+                .map(|check| check["detail"].as_str().unwrap().to_owned())
+                .unwrap_or_default()
+        };
+        assert_eq!(room(machine), "");
+        crate::world::make_read_only("/var/lib/pam_otp");
+        assert!(room(machine).contains("read-only: every code is refused"));
+        fs::write("/etc/security/otp.toml", "on_read_only = \"totp\"\n").unwrap();
+        assert!(room(machine).contains("read-only: app codes alone are accepted"));
+    });
+}

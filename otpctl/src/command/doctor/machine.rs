@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::statfs::statfs;
+use nix::sys::statvfs::{FsFlags, statvfs};
+use otp::policy::OnReadOnly;
 
 use crate::pam_stack::MODULE;
 use crate::report::health::Check;
@@ -110,15 +112,34 @@ pub(super) fn share_room(one: &Path, other: &Path) -> bool {
     device(one) == device(other)
 }
 
-/// Whether there is room for new records beneath a directory. Those there are overwritten in place and need none.
-pub(super) fn room(directory: &Path) -> Option<Check> {
+/// Whether records beneath a directory can be overwritten, and whether there is room for new ones.
+pub(super) fn room(directory: &Path, mode: OnReadOnly) -> Option<Check> {
     let shown = directory.display();
     let found = statvfs(directory).ok()?;
     let bytes = found
         .blocks_available()
         .saturating_mul(found.fragment_size());
     let few = found.files() > 0 && found.files_available() < FEW;
-    Some(if bytes < LITTLE || few {
+    let little = bytes < LITTLE || few;
+    let stopped = match mode {
+        OnReadOnly::Deny => "every code is refused",
+        OnReadOnly::Totp => "app codes alone are accepted",
+    };
+    Some(if found.flags().contains(FsFlags::ST_RDONLY) {
+        Check::fault(
+            "room",
+            format!("the file system of {shown} is read-only: {stopped}"),
+            "find out why (dmesg), then mount -o remount,rw",
+        )
+    } else if little && copies_on_write(directory) {
+        Check::fault(
+            "room",
+            format!(
+                "the file system of {shown} is nearly full and copies on write: once it is full, {stopped}"
+            ),
+            "make room on it, or keep the store on one that overwrites in place (ext4, xfs)",
+        )
+    } else if little {
         Check::fault(
             "room",
             format!(
@@ -129,5 +150,18 @@ pub(super) fn room(directory: &Path) -> Option<Check> {
     } else {
         let mib = bytes.checked_div(1024 * 1024).unwrap_or(0);
         Check::good("room", format!("{mib} MiB free beneath {shown}"))
+    })
+}
+
+/// Whether overwriting takes room there: btrfs, ZFS, bcachefs, NILFS, F2FS.
+#[allow(
+    clippy::useless_conversion,
+    reason = "the number is 32 bits wide on other machines"
+)]
+fn copies_on_write(directory: &Path) -> bool {
+    const MAGIC: [i64; 5] = [0x9123_683e, 0x2fc1_2fc1, 0xca45_1a4e, 0x3434, 0xf2f5_2010];
+    statfs(directory).is_ok_and(|found| {
+        let magic = i64::from(found.filesystem_type().0) & 0xffff_ffff;
+        MAGIC.contains(&magic)
     })
 }

@@ -56,9 +56,9 @@ fn store_checks(
     lacks_nullok: bool,
 ) -> Vec<Check> {
     let mut checks = vec![Check::good("store", policy.state_dir.display().to_string())];
-    checks.extend(machine::room(&policy.state_dir));
+    checks.extend(machine::room(&policy.state_dir, policy.on_read_only));
     if !machine::share_room(&policy.state_dir, &policy.spool_dir) {
-        checks.extend(machine::room(&policy.spool_dir));
+        checks.extend(machine::room(&policy.spool_dir, policy.on_read_only));
     }
     match store.users() {
         Ok(names) => checks.extend(Found::among(context, store, &names).checks()),
