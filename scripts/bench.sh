@@ -6,6 +6,6 @@ set -euo pipefail
 # shellcheck source=scripts/rust.sh
 . "$root/scripts/rust.sh"
 
-need build-essential libpam0g-dev libpam-oath libpam-google-authenticator
+need build-essential libpam0g-dev libpam-oath libpam-google-authenticator libnss-db
 need_rust build
 as_builder "$root/scripts/bench-crates"

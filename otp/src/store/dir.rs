@@ -3,8 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -165,6 +166,16 @@ impl Dir {
         access: Access,
         privacy: Privacy,
     ) -> Result<Option<File>, Error> {
+        let opened = self.open_file(name, access, privacy)?;
+        Ok(opened.map(|(file, _)| file))
+    }
+
+    fn open_file(
+        &self,
+        name: &str,
+        access: Access,
+        privacy: Privacy,
+    ) -> Result<Option<(File, FileStat)>, Error> {
         let path = self.path_of(name);
         let access = match access {
             Access::Read => OFlag::O_RDONLY,
@@ -187,7 +198,7 @@ impl Dir {
             return Err(insecure(&path, "it has more than one name (a hard link)"));
         }
         audit(&stat, &path, privacy)?;
-        Ok(Some(File::from(fd)))
+        Ok(Some((File::from(fd), stat)))
     }
 
     /// Everything in a file of at most `limit` bytes, if there is one. The size is looked at before anything is read.
@@ -197,23 +208,23 @@ impl Dir {
         limit: usize,
         privacy: Privacy,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        let Some(file) = self.file(name, Access::Read, privacy)? else {
+        let Some((file, stat)) = self.open_file(name, Access::Read, privacy)? else {
             return Ok(None);
         };
         let path = self.path_of(name);
-        let most = u64::try_from(limit).unwrap_or(u64::MAX);
-        let size = file
-            .metadata()
-            .map_err(|source| failed(&path, "look at", source))?
-            .len();
-        if size > most {
-            return Err(damaged(&path, format!("it is larger than {limit} bytes")));
+        let too_large = || damaged(&path, format!("it is larger than {limit} bytes"));
+        let size = usize::try_from(stat.st_size).map_err(|_| too_large())?;
+        if size > limit {
+            return Err(too_large());
         }
-        // One allocation, so that growing leaves no copy of a secret behind.
-        let mut content = Zeroizing::new(Vec::with_capacity(limit.saturating_add(1)));
-        file.take(most.saturating_add(1))
-            .read_to_end(&mut content)
-            .map_err(|source| failed(&path, "read", source))?;
+        // Filled in place, so that no copy of a secret is left behind; the byte more tells whether it has grown since.
+        let mut content = Zeroizing::new(vec![0; size.saturating_add(1)]);
+        let read =
+            read_from_start(&file, &mut content).map_err(|source| failed(&path, "read", source))?;
+        if read > size {
+            return Err(damaged(&path, "it was being written: try again"));
+        }
+        content.truncate(read);
         Ok(Some(content))
     }
 
@@ -331,9 +342,29 @@ impl Dir {
     }
 }
 
+/// Fills the buffer from the beginning of a file; how much of it there was.
+fn read_from_start(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, u64::try_from(filled).unwrap_or(u64::MAX)) {
+            Ok(0) => break,
+            Ok(more) => filled = filled.saturating_add(more),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 fn fill(mut file: File, content: &[u8]) -> std::io::Result<()> {
     file.write_all(content)?;
     file.sync_all()
+}
+
+/// Whether there is nothing at an absolute path. Not to know is no.
+pub(super) fn is_absent(path: &Path) -> bool {
+    let looked = fstatat(nix::fcntl::AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW);
+    matches!(looked, Err(Errno::ENOENT))
 }
 
 /// Whether what is open still has its name, or was unlinked since it was opened.

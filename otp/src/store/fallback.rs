@@ -11,7 +11,7 @@ use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
 
 use super::Error;
-use super::dir::{Access, Dir, Privacy, io};
+use super::dir::{Access, Dir, Privacy, io, is_absent};
 use super::file::STATE_FORMAT;
 use super::slots::{self, Slots};
 use crate::policy::{OnReadOnly, Policy};
@@ -92,6 +92,10 @@ impl Fallback {
 }
 
 fn kept(run_dir: &Path) -> Result<Option<Dir>, Error> {
+    // As good as always, and one call instead of nine.
+    if is_absent(&run_dir.join(STATE)) {
+        return Ok(None);
+    }
     match Dir::open(run_dir, Privacy::RootWrites) {
         Ok(dir) => dir.sub(STATE, Privacy::RootOnly),
         Err(Error::Missing { .. }) => Ok(None),

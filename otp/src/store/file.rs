@@ -571,9 +571,9 @@ fn cannot_overwrite(error: &Error) -> bool {
 
 /// Whether the marker is where it should be.
 fn marked(dir: &Dir, marker: &str) -> Result<(), Error> {
-    match dir.file(marker, Access::Read, Privacy::RootOnly)? {
-        Some(_) => Ok(()),
-        None => Err(Error::Missing {
+    match dir.has(marker)? {
+        true => Ok(()),
+        false => Err(Error::Missing {
             path: dir.path_of(marker),
         }),
     }
