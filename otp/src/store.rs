@@ -2,6 +2,7 @@
 //! forbids the code's reuse is on stable storage.
 
 mod codec;
+mod decoy;
 mod dir;
 mod fallback;
 mod file;

@@ -78,9 +78,10 @@ pub(crate) trait Machine {
     fn account(&self, typed: &[u8]) -> Result<Option<Account>, Failure>;
     /// Whether anything is kept that she could answer with.
     fn can_answer(&self, account: &Account, policy: &Policy) -> Result<bool, Failure>;
-    /// Judges the answer; back only when what forbids its reuse is durable.
+    /// Judges the answer; back only when what forbids its reuse is durable. `typed` is the name as the host has it.
     fn judge(
         &self,
+        typed: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
         origin: Origin,
@@ -116,7 +117,7 @@ fn attempt(
     let origin = origin(&policy, host, machine);
     host.note(&format!("an answer from {origin}"));
     machine
-        .judge(account.as_ref(), &passcode, origin, &policy)
+        .judge(&user, account.as_ref(), &passcode, origin, &policy)
         .map(Outcome::Judged)
 }
 

@@ -10,7 +10,7 @@ use otp::policy::Policy;
 use otp::store::{self, FileStore, Store};
 use otp::time::UnixTime;
 use otp::user::{Account, UserName};
-use otp::verify::{self, Attempt, Reason, Verdict};
+use otp::verify::{self, Attempt, Reason, Record, Verdict};
 
 use crate::login::{Failure, Machine};
 
@@ -55,28 +55,30 @@ impl Machine for ThisMachine {
 
     fn judge(
         &self,
+        typed: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
         origin: Origin,
         policy: &Policy,
     ) -> Result<Verdict, Failure> {
-        // A store that is not in order answers everybody alike, so it is opened for those nobody knows, too.
+        // A store that is not in order answers everybody alike, so it is opened for those nobody knows, too; and they take
+        // as long to refuse.
         let store = open(policy)?;
+        let judge = |record: &Record| {
+            let now = now();
+            let attempt = Attempt {
+                passcode,
+                origin,
+                now,
+            };
+            let outcome = verify::verify(record, &attempt, policy);
+            (outcome.verdict, outcome.changes)
+        };
         let Some(account) = account else {
+            store.update_nobody(typed, judge);
             return Ok(Verdict::Refused(Reason::NotEnrolled));
         };
-        store
-            .update(account, |record| {
-                let now = now();
-                let attempt = Attempt {
-                    passcode,
-                    origin,
-                    now,
-                };
-                let outcome = verify::verify(record, &attempt, policy);
-                (outcome.verdict, outcome.changes)
-            })
-            .map_err(unavailable)
+        store.update(account, judge).map_err(unavailable)
     }
 
     fn real_uid(&self) -> u32 {

@@ -70,6 +70,8 @@ pub enum Reply {
     NullArray,
     /// Fails with this code.
     Error(c_int),
+    /// Does not live to answer.
+    Killed,
 }
 
 impl From<&str> for Reply {
@@ -280,6 +282,11 @@ extern "C" fn talk(
     let text = match script.replies.pop_front() {
         None => return PAM_CONV_ERR,
         Some(Reply::Error(code)) => return code,
+        Some(Reply::Killed) => {
+            // SAFETY: the process ends here, as it is meant to.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+            return PAM_CONV_ERR;
+        }
         Some(Reply::NullArray) => {
             // SAFETY: it is where the response goes.
             unsafe { *responses = ptr::null_mut() };

@@ -2,60 +2,85 @@
 //! the machine's `/etc/pam.d` nor its `/var`. Each test runs in a process of its own in there.
 
 use std::env;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The module, as its path is inside.
 pub const MODULE: &str = "/built/pam_otp.so";
-/// The command, as its path is inside, for tests that ask for it.
-pub const COMMAND: &str = "/built/otpctl";
+/// The command, where a test has brought it.
+pub const OTPCTL: &str = "/built/otpctl";
+/// A directory on the disk that `target/` is on, for tests that ask for it: the rest of the sandbox is memory, where making
+/// things durable costs nothing.
+pub const DISK: &str = "/disk";
 
 /// Set inside.
 const INSIDE: &str = "PAM_OTP_TEST_SANDBOX";
-/// A login waits 5 s for a lock at most; a test that takes longer than these seconds hangs.
-const PATIENCE: u32 = 120;
+/// A login waits 5 s for a lock at most; a test that takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a test prints on a line that starts with this is shown even if it passes.
+pub const TOLD: &str = "trial: ";
+
+/// What some tests find inside besides.
+#[derive(Default)]
+pub struct Extras {
+    /// More programs in `/built`, asked for outside only.
+    pub programs: Option<fn() -> Vec<PathBuf>>,
+    /// [`DISK`], and the module as it ships.
+    pub disk: bool,
+    /// How long the test may take, where it is not [`PATIENCE`].
+    pub patience: Option<Duration>,
+}
 
 /// Runs a test in a sandbox: `#[test] fn name() { sandboxed(|| …) }`.
 pub fn sandboxed<F: FnOnce()>(test: F) {
+    sandboxed_with(Extras::default(), test);
+}
+
+/// Runs a test in a sandbox that has more than others. What it prints is shown by `--show-output`.
+pub fn sandboxed_with<F: FnOnce()>(extras: Extras, test: F) {
     if env::var_os(INSIDE).is_some() {
         return test();
     }
-    enter(&name_of::<F>(), PATIENCE, None);
-}
-
-/// The same for a trial that may take so many seconds, with [`COMMAND`] in the sandbox beside the module. What it prints
-/// is shown by `--show-output`.
-pub fn sandboxed_trial<F: FnOnce()>(patience: u32, test: F) {
-    if env::var_os(INSIDE).is_some() {
-        return test();
-    }
-    print!("{}", enter(&name_of::<F>(), patience, Some(command())));
-}
-
-/// Runs the test of this name inside; what it printed.
-fn enter(name: &str, patience: u32, command: Option<&Path>) -> String {
     let root = tempfile::tempdir().expect("a directory to mount the sandbox on");
-    let run = unshared()
+    let disk = extras.disk.then(|| tempfile::tempdir_in(target()).unwrap());
+    let module = if extras.disk {
+        release_module()
+    } else {
+        module().to_path_buf()
+    };
+    let mut run = unshared();
+    if let Some(disk) = &disk {
+        run.env("DISK", disk.path());
+    }
+    let patience = extras.patience.unwrap_or(PATIENCE);
+    let run = run
         .args([
             "timeout",
-            &patience.to_string(),
+            &patience.as_secs().to_string(),
             "sh",
             "-euc",
             include_str!("sandbox.sh"),
             "sandbox",
         ])
-        .args([root.path(), &env::current_exe().unwrap(), module()])
-        .arg(name)
-        .args(command)
+        .args([root.path(), &env::current_exe().unwrap(), &module])
+        .arg(name_of::<F>())
+        .args(extras.programs.map_or_else(Vec::new, |programs| programs()))
         .env(INSIDE, "1")
         .output()
         .expect("unshare, timeout and sh are there");
     let out = String::from_utf8_lossy(&run.stdout);
     let err = String::from_utf8_lossy(&run.stderr);
+    for told in out.lines().filter_map(|line| line.split_once(TOLD)) {
+        // Past the harness, which keeps what passing tests print to itself.
+        let _ = writeln!(std::io::stderr(), "{}", told.1);
+    }
     let passed = run.status.success() && out.contains("1 passed");
     assert!(passed, "in the sandbox, {}:\n{out}\n{err}", run.status);
-    out.into_owned()
+    print!("{out}");
 }
 
 /// The test's name as libtest has it: that of the function whose closure this is, without the crate.
@@ -97,30 +122,31 @@ pub fn module() -> &'static Path {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| match env::var_os("PAM_OTP_MODULE") {
         Some(path) => std::path::absolute(path).unwrap(),
-        None => build(is_release()),
-    })
-}
-
-/// The command under test: `PAM_OTP_COMMAND`, or the one cargo builds now, in the tests' own profile.
-fn command() -> &'static Path {
-    static COMMAND: OnceLock<PathBuf> = OnceLock::new();
-    COMMAND.get_or_init(|| match env::var_os("PAM_OTP_COMMAND") {
-        Some(path) => std::path::absolute(path).unwrap(),
-        None => built(is_release(), "otpctl", "otpctl"),
+        None => build_module(is_release()),
     })
 }
 
 /// The module as it ships.
 pub fn release_module() -> PathBuf {
-    env::var_os("PAM_OTP_MODULE").map_or_else(|| build(true), PathBuf::from)
+    env::var_os("PAM_OTP_MODULE").map_or_else(|| build_module(true), PathBuf::from)
 }
 
-fn build(release: bool) -> PathBuf {
-    built(release, "pam_otp", "libpam_otp.so")
+/// [`OTPCTL`] for [`Extras::programs`].
+pub fn with_otpctl() -> Vec<PathBuf> {
+    vec![otpctl().to_path_buf()]
 }
 
-/// The file that cargo makes of a package.
-fn built(release: bool, package: &str, file: &str) -> PathBuf {
+/// The command, built now in the tests' own profile. Inside it is [`OTPCTL`].
+pub fn otpctl() -> &'static Path {
+    static OTPCTL: OnceLock<PathBuf> = OnceLock::new();
+    OTPCTL.get_or_init(|| build("otpctl", "otpctl", is_release()))
+}
+
+fn build_module(release: bool) -> PathBuf {
+    build("pam_otp", "libpam_otp.so", release)
+}
+
+fn build(package: &str, file: &str, release: bool) -> PathBuf {
     let profile = if release { "release" } else { "dev" };
     let built = Command::new(env!("CARGO"))
         .args([
@@ -156,9 +182,6 @@ pub fn is_real_root() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_root = map.split_whitespace().eq(["0", "0", "4294967295"]);
     let is_ci = env::var_os("CI").is_some();
-    assert!(
-        is_root || !is_ci,
-        "CI leaves nothing out, so it runs as root"
-    );
+    assert!(is_root || !is_ci, "CI leaves nothing out, so it runs as root");
     is_root
 }

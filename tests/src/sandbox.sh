@@ -1,6 +1,6 @@
 # Makes a root directory of its own on a fresh tmpfs and runs one test in it. Called in a new mount namespace, as root or
-# as the root of a new user namespace: $1 mount point, $2 test program, $3 module, $4 name of the test, $5 otpctl, if it
-# is wanted.
+# as the root of a new user namespace: $1 mount point, $2 test program, $3 module, $4 name of the test;
+# what follows are programs to have in /built.
 #
 # A bare user namespace will not do: `/` belongs to nobody there, and the store trusts only what root owns, all the
 # way from `/`.
@@ -52,8 +52,16 @@ printf 'root:x:0:\nusers:x:1000:\n' >etc/group
 : >built/pam_otp.so
 mount --bind "$2" built/test
 mount --bind "$3" built/pam_otp.so
-if [ -n "${5-}" ]; then
-    : >built/otpctl
-    mount --bind "$5" built/otpctl
+test=$4
+shift 4
+for program; do
+    name=built/$(basename "$program")
+    : >"$name"
+    mount --bind "$program" "$name"
+done
+# A directory on a real disk, where a test wants one.
+if [ -n "${DISK-}" ]; then
+    mkdir disk
+    mount --bind "$DISK" disk
 fi
-exec chroot . /built/test --exact "$4" --nocapture --test-threads=1
+exec chroot . /built/test --exact "$test" --nocapture --test-threads=1

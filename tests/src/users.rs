@@ -18,19 +18,24 @@ use otp::totp;
 use otp::user::{Account, UserName};
 use zeroize::Zeroizing;
 
-/// The store at its default place in the sandbox, made now if it is not there.
+/// The sandbox's policy: the default one, unless the test has written another.
+fn policy() -> Policy {
+    otp::store::load_policy(None).expect("a policy").policy
+}
+
+/// The store at its place in the sandbox, made now if it is not there.
 pub fn store() -> FileStore {
-    FileStore::open_or_create(&Policy::default()).expect("a store")
+    FileStore::open_or_create(&policy()).expect("a store")
 }
 
 /// A user of the sandbox's passwd file.
 pub fn account(name: &str) -> Account {
-    let uid = match name {
-        "alice" => 1000,
-        "bob" => 1001,
-        "CORP\\carol smith" => 1002,
-        other => panic!("{other} does not live here"),
-    };
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = passwd
+        .lines()
+        .find(|line| line.split(':').next() == Some(name));
+    let line = line.unwrap_or_else(|| panic!("{name} does not live here"));
+    let uid = line.split(':').nth(2).unwrap().parse().unwrap();
     Account {
         name: UserName::parse(name).unwrap(),
         uid: Some(uid),
@@ -133,8 +138,7 @@ pub fn state(name: &str) -> State {
 
 /// The file whose lock is the user's.
 pub fn state_file(name: &str) -> PathBuf {
-    let policy = Policy::default();
-    policy
+    policy()
         .state_dir
         .join("state")
         .join(account(name).name.file_name())

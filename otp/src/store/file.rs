@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use zeroize::Zeroizing;
 
+use super::decoy::Decoy;
 use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
 use super::fallback::Fallback;
 use super::slots::{self, Format, Slots};
@@ -114,7 +115,32 @@ impl FileStore {
                 dir.write(marker, b"", false)?;
             }
         }
+        // Without it refusals differ in time, and in nothing else.
+        let _ = store.decoy().make();
         Ok(store)
+    }
+
+    /// Does for a name of which nothing is kept what judging an answer of an enrolled user takes. Nothing comes of it.
+    pub fn update_nobody<T>(
+        &self,
+        name: &[u8],
+        mut transition: impl FnMut(&Record) -> (T, Changes),
+    ) {
+        let heard = self.decoy().hear(name, |mut record| {
+            record.key = self.key().ok();
+            let _ = transition(&record);
+        });
+        // Where it cannot be read it may yet be written, and writing is most of it.
+        if heard.is_none() {
+            self.decoy().overwrite();
+        }
+    }
+
+    fn decoy(&self) -> Decoy<'_> {
+        Decoy {
+            root: &self.root,
+            format: STATE_FORMAT,
+        }
     }
 
     /// Clears away what crashes left half-made more than an hour before `now`. None of it is ever read.
@@ -354,20 +380,29 @@ impl Store for FileStore {
         mut transition: impl FnMut(&Record) -> (T, Changes),
     ) -> Result<T, Error> {
         let Some(locked) = self.lock(&account.name)? else {
-            return Ok(transition(&self.unheld(account)?).0);
+            let (answer, _) = transition(&self.unheld(account)?);
+            self.update_nobody(account.name.as_str().as_bytes(), transition);
+            return Ok(answer);
         };
         let mut held = self.hold(account, locked)?;
         let (answer, changes) = transition(&held.record);
-        match self.commit(&mut held, changes) {
-            Ok(()) => Ok(answer),
+        let changes_nothing = changes.state.is_none() && changes.issued.is_empty();
+        let answer = match self.commit(&mut held, changes) {
+            Ok(()) => answer,
             Err(why) if self.fallback.stands_in && cannot_overwrite(&why) => {
                 held.record.until_boot = true;
                 let (answer, changes) = transition(&held.record);
                 self.commit_until_boot(&held, changes, why)?;
-                Ok(answer)
+                answer
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        drop(held);
+        // Her lock is free again: whoever is held may come as often as he likes, and keeps nobody waiting.
+        if changes_nothing {
+            self.decoy().overwrite();
         }
+        Ok(answer)
     }
 
     fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {

@@ -64,6 +64,15 @@ pub(super) fn fresh_after(before: u64, format: Format, payload: &[u8]) -> Vec<u8
     content
 }
 
+/// Overwrites a slot and the note with what the file had at its creation, durably: as much work as a change, and none.
+pub(super) fn rewrite(file: &File, fresh: &[u8]) -> io::Result<()> {
+    let (slot, rest) = fresh.split_at_checked(BLOCK).unwrap_or_default();
+    file.write_all_at(slot, 0)?;
+    file.sync_data()?;
+    let note = rest.get(BLOCK..).unwrap_or_default();
+    file.write_all_at(note.get(..8).unwrap_or_default(), NOTE as u64)
+}
+
 impl Slots {
     /// Reads the newest whole slot.
     pub(super) fn read(file: &File, format: Format, path: &Path) -> Result<Self, Error> {

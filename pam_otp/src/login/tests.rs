@@ -115,6 +115,7 @@ impl Machine for Site {
     }
     fn judge(
         &self,
+        _: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
         origin: Origin,

@@ -1,10 +1,9 @@
 //! Which codes are accepted, and how often.
 
-use std::io::{Read, Write};
-use std::os::fd::FromRawFd;
 use std::time::Duration;
 
 use tests::pam::{Login, line};
+use tests::processes::at_once;
 use tests::sandbox::sandboxed;
 use tests::users::{self, Phone, issue, state};
 
@@ -79,42 +78,6 @@ fn of_eight_fresh_codes_at_one_instant_none_is_turned_away() {
         });
         assert_eq!(accepted, 8);
     });
-}
-
-/// Runs it in so many processes, all released at the same instant; in how many it held.
-fn at_once(processes: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (start, results) = (pipe(), pipe());
-    for n in 0..processes {
-        // SAFETY: this process has one thread, so the child may do whatever it could.
-        if unsafe { libc::fork() } == 0 {
-            drop(start.1);
-            let _ = (&start.0).read(&mut [0]);
-            let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| holds(n)));
-            let byte = if held.unwrap_or(false) { b"+" } else { b"-" };
-            (&results.1).write_all(byte).unwrap();
-            // SAFETY: the child ends here, without the test harness's farewell.
-            unsafe { libc::_exit(0) };
-        }
-    }
-    std::thread::sleep(Duration::from_millis(100));
-    drop(start.1);
-    drop(results.1);
-    let mut told = String::new();
-    (&results.0).read_to_string(&mut told).unwrap();
-    assert_eq!(told.len(), processes, "every process has an answer");
-    told.matches('+').count()
-}
-
-fn pipe() -> (std::fs::File, std::fs::File) {
-    let mut ends = [0; 2];
-    // SAFETY: there is room for two descriptors, which are ours alone afterwards.
-    unsafe {
-        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
-        (
-            std::fs::File::from_raw_fd(ends[0]),
-            std::fs::File::from_raw_fd(ends[1]),
-        )
-    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use otp::secret::Secret;
 use otp::time::{Period, TimeStep, UnixTime};
 use otp::totp;
 use serde_json::Value;
-use tests::sandbox::COMMAND;
+use tests::sandbox::OTPCTL;
 use tests::users;
 
 use crate::record::{self, Recording};
@@ -68,7 +68,7 @@ impl Act {
                 (vec!["pamtester", "sshd", USER, "authenticate"], code)
             }
             Self::Ctl(line, input) => {
-                let program = [COMMAND, "--json"].into_iter();
+                let program = [OTPCTL, "--json"].into_iter();
                 (program.chain(line.split(' ')).collect(), input)
             }
         }

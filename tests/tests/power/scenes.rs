@@ -11,7 +11,7 @@ use otp::throttle::{MAX_STRANGERS, MAX_TRUSTED, OriginRecord};
 use otp::time::{Period, TimeStep, UnixTime};
 use otp::verify::Changes;
 use tests::pam::line;
-use tests::sandbox::sandboxed_trial;
+use tests::sandbox::{Extras, sandboxed_with, with_otpctl};
 use tests::users;
 
 use crate::acts::{Act, USER, now, said, shown, texts};
@@ -156,9 +156,19 @@ fn origin(n: u8) -> Origin {
     Origin::of_address(Ipv4Addr::new(198, 51, 100, n).into())
 }
 
+/// Runs a trial in a sandbox that has the command.
+fn trial<F: FnOnce()>(trial: F) {
+    let extras = Extras {
+        programs: Some(with_otpctl),
+        patience: Some(PATIENCE),
+        ..Extras::default()
+    };
+    sandboxed_with(extras, trial);
+}
+
 #[test]
 fn a_login_survives_a_power_cut() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         scene.try_out_twice("a login", &[scene.login(0)]);
     });
@@ -166,7 +176,7 @@ fn a_login_survives_a_power_cut() {
 
 #[test]
 fn a_failed_login_stays_counted() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         scene.try_out_twice("a login that fails", &[scene.wrong()]);
     });
@@ -174,7 +184,7 @@ fn a_failed_login_stays_counted() {
 
 #[test]
 fn a_stored_code_stays_used() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let act = Act::login(&scene.stored);
         scene.try_out_twice("a stored code", &[act]);
@@ -183,7 +193,7 @@ fn a_stored_code_stays_used() {
 
 #[test]
 fn a_recovery_code_stays_used() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let act = Act::login(&scene.recovery[0]);
         scene.try_out_twice("a recovery code", &[act]);
@@ -192,7 +202,7 @@ fn a_recovery_code_stays_used() {
 
 #[test]
 fn a_login_after_a_kill_survives_a_power_cut() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let acts = [scene.login(0), scene.login(1)];
         scene.try_out("a login killed, a login", &acts);
@@ -201,7 +211,7 @@ fn a_login_after_a_kill_survives_a_power_cut() {
 
 #[test]
 fn a_login_after_two_kills_survives_a_power_cut() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let acts = [scene.login(-1), scene.login(0), scene.login(1)];
         scene.try_out("two logins killed, a login", &acts);
@@ -210,7 +220,7 @@ fn a_login_after_two_kills_survives_a_power_cut() {
 
 #[test]
 fn a_stored_code_after_a_kill_stays_used() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let acts = [Act::login(&scene.stored), scene.login(0)];
         scene.try_out("a stored code killed, a login", &acts);
@@ -222,7 +232,7 @@ fn a_stored_code_after_a_kill_stays_used() {
 
 #[test]
 fn a_failure_and_a_recovery_code_after_a_kill_stay() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let acts = [scene.wrong(), scene.wrong()];
         scene.try_out("a failure killed, a failure", &acts);
@@ -234,7 +244,7 @@ fn a_failure_and_a_recovery_code_after_a_kill_stay() {
 
 #[test]
 fn a_first_enrolment_is_whole_or_not_at_all() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         line("nodelay");
         let act = Act::ctl("enroll alice");
         Trial::new("a first enrolment", now())
@@ -245,7 +255,7 @@ fn a_first_enrolment_is_whole_or_not_at_all() {
 
 #[test]
 fn an_enrolment_after_a_killed_one_lasts() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         line("nodelay");
         let acts = ["enroll alice", "enroll alice --replace"].map(Act::ctl);
         Trial::new("a first enrolment killed, another", now()).run(&Claims::nothing(), &acts);
@@ -254,7 +264,7 @@ fn an_enrolment_after_a_killed_one_lasts() {
 
 #[test]
 fn a_code_issued_after_a_killed_enrolment_lasts() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         line("nodelay");
         let acts = ["issue alice", "issue alice"].map(Act::ctl);
         Trial::new("a first code killed, another", now()).run(&Claims::nothing(), &acts);
@@ -263,7 +273,7 @@ fn a_code_issued_after_a_killed_enrolment_lasts() {
 
 #[test]
 fn a_login_with_a_secret_whose_enrolment_was_killed_survives_a_power_cut() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         line("nodelay");
         let now = now();
         let enroll = Act::Ctl(
@@ -277,7 +287,7 @@ fn a_login_with_a_secret_whose_enrolment_was_killed_survives_a_power_cut() {
 
 #[test]
 fn a_secret_enrolled_again_is_no_second_chance_for_its_codes() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let enroll = Act::Ctl(
             "enroll alice --replace --recovery-codes 0 --secret -",
@@ -290,7 +300,7 @@ fn a_secret_enrolled_again_is_no_second_chance_for_its_codes() {
 
 #[test]
 fn recovery_codes_do_not_outlive_the_key_of_a_killed_command() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         line("nodelay");
         let now = now();
         let without_key = "enroll alice --recovery-codes 0 --secret -";
@@ -310,7 +320,7 @@ fn recovery_codes_do_not_outlive_the_key_of_a_killed_command() {
 
 #[test]
 fn a_replaced_secret_after_a_killed_replacement_is_one_of_them() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let replace = Act::ctl("enroll alice --replace");
         scene.try_out(
@@ -328,7 +338,7 @@ fn a_replaced_secret_after_a_killed_replacement_is_one_of_them() {
 
 #[test]
 fn an_issued_code_lasts_whatever_was_killed_before() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         for before in ["issue alice", "revoke alice", "remove alice --yes"] {
             let scene = Scene::again();
             let name = format!("{before} killed, issue");
@@ -339,7 +349,7 @@ fn an_issued_code_lasts_whatever_was_killed_before() {
 
 #[test]
 fn a_replaced_secret_is_the_old_or_the_new_one() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let act = Act::ctl("enroll alice --replace");
         scene.try_out_twice("enroll --replace", &[act]);
@@ -348,7 +358,7 @@ fn a_replaced_secret_is_the_old_or_the_new_one() {
 
 #[test]
 fn replaced_recovery_codes_are_the_old_or_the_new_ones() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         scene.try_out_twice("recovery", &[Act::ctl("recovery alice")]);
     });
@@ -356,7 +366,7 @@ fn replaced_recovery_codes_are_the_old_or_the_new_ones() {
 
 #[test]
 fn an_issued_code_lasts_once_it_was_shown() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         scene.try_out_twice("issue", &[Act::ctl("issue alice")]);
     });
@@ -364,7 +374,7 @@ fn an_issued_code_lasts_once_it_was_shown() {
 
 #[test]
 fn a_revoked_code_stays_gone() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         scene.try_out_twice("revoke", &[Act::ctl("revoke alice")]);
         let scene = Scene::again();
@@ -377,7 +387,7 @@ fn a_revoked_code_stays_gone() {
 
 #[test]
 fn a_removed_user_stays_removed() {
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let scene = Scene::set();
         let remove = Act::ctl("remove alice --yes");
         Trial::new("remove", scene.now)
@@ -394,7 +404,7 @@ fn everything_after_everything_killed_keeps_its_word() {
     if !is_full() {
         return println!("tried with PAM_OTP_TRIALS=full");
     }
-    sandboxed_trial(PATIENCE, || {
+    trial(|| {
         let kinds = Scene::again().acts().len();
         for (first, second) in (0..kinds).flat_map(|n| (0..kinds).map(move |m| (n, m))) {
             let scene = Scene::again();

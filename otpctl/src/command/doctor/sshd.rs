@@ -25,6 +25,8 @@ pub(super) struct Sshd {
     use_pam: bool,
     keyboard_interactive: bool,
     public_key: bool,
+    /// It tells names instead of addresses.
+    use_dns: bool,
     /// Lists of methods, any one of which is enough; empty: any single method.
     methods: Vec<Vec<String>>,
 }
@@ -90,6 +92,7 @@ impl Sshd {
                 true,
             ),
             public_key: is_on(&["pubkeyauthentication"], true),
+            use_dns: is_on(&["usedns"], false),
             methods: lists
                 .map(|list| list.split(',').map(str::to_owned).collect())
                 .collect(),
@@ -136,6 +139,14 @@ pub(super) fn checks(found: &Found) -> Vec<Check> {
             "sshd has no way to ask for a code, and answers our prompt with the password",
         ),
     ];
+    if sshd.use_dns {
+        checks.push(Check::fault(
+            "UseDNS",
+            "yes: sshd tells PAM names where it finds them, and a name is no origin: all who have one are held together, \
+             the owner with whoever guesses",
+            format!("write 'UseDNS no' into {DROP_IN}, then: systemctl reload ssh"),
+        ));
+    }
     if sshd.key_is_enough() {
         checks.push(Check::known(
             "key-alone",
@@ -176,6 +187,13 @@ mod tests {
         let mended = format!("KbdInteractiveAuthentication yes\n{shipped}");
         assert_eq!(faults(&mended), [""; 0]);
         assert_eq!(faults("#UsePAM yes\n"), ["UsePAM"]);
+    }
+
+    #[test]
+    fn names_for_addresses_are_a_fault() {
+        let on = "UsePAM yes\nKbdInteractiveAuthentication yes\n";
+        assert_eq!(faults(&format!("{on}UseDNS yes\n")), ["UseDNS"]);
+        assert_eq!(faults(&format!("{on}UseDNS no\n")), [""; 0]);
     }
 
     #[test]

@@ -1,0 +1,74 @@
+//! Logins in processes of their own: many at one instant, or one that does not live to see its answer.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn pipe() -> (File, File) {
+    let mut ends = [0; 2];
+    // SAFETY: there is room for two descriptors, which are ours alone afterwards.
+    unsafe {
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1]))
+    }
+}
+
+/// Starts a process that does this and ends; it may be killed before.
+pub fn start(does: impl FnOnce()) -> Child {
+    // SAFETY: this process has one thread, so the child may do whatever it could.
+    match unsafe { libc::fork() } {
+        0 => {
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(does));
+            // SAFETY: the child ends here, without the test harness's farewell.
+            unsafe { libc::_exit(0) };
+        }
+        pid => {
+            assert!(pid > 0, "fork");
+            Child(pid)
+        }
+    }
+}
+
+/// A process that was started here. It does not outlive its test: what it holds open would be waited for.
+pub struct Child(libc::pid_t);
+
+impl Child {
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(&self) {
+        // SAFETY: the process is ours and has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.0, libc::SIGKILL) }, 0);
+    }
+
+    /// Waits for its end; whether it was killed.
+    pub fn was_killed(mut self) -> bool {
+        libc::WIFSIGNALED(self.wait())
+    }
+
+    fn wait(&mut self) -> libc::c_int {
+        let mut status = 0;
+        // SAFETY: the process is ours, and there is room for its status.
+        unsafe { libc::waitpid(self.0, &raw mut status, 0) };
+        self.0 = 0;
+        status
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            self.kill();
+            self.wait();
+        }
+    }
+}
+
+/// Waits until it holds, for ten seconds at most.
+pub fn wait_until(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it never holds");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
