@@ -2,20 +2,36 @@
 //! the machine's `/etc/pam.d` nor its `/var`. Each test runs in a process of its own in there.
 
 use std::env;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The module, as its path is inside.
 pub const MODULE: &str = "/built/pam_otp.so";
+/// The command, where a test has brought it.
+pub const OTPCTL: &str = "/built/otpctl";
 
 /// Set inside.
 const INSIDE: &str = "PAM_OTP_TEST_SANDBOX";
 /// A login waits 5 s for a lock at most; a test that takes longer than this hangs.
-const PATIENCE: &str = "120";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a test prints on a line that starts with this is shown even if it passes.
+pub const TOLD: &str = "trial: ";
 
 /// Runs a test in a sandbox: `#[test] fn name() { sandboxed(|| …) }`.
 pub fn sandboxed<F: FnOnce()>(test: F) {
+    sandboxed_with(Vec::new, PATIENCE, test);
+}
+
+/// The same with more programs in `/built`, asked for outside only, and with other patience.
+pub fn sandboxed_with<F: FnOnce()>(
+    programs: impl FnOnce() -> Vec<PathBuf>,
+    patience: Duration,
+    test: F,
+) {
     if env::var_os(INSIDE).is_some() {
         return test();
     }
@@ -24,7 +40,7 @@ pub fn sandboxed<F: FnOnce()>(test: F) {
     let run = unshared()
         .args([
             "timeout",
-            PATIENCE,
+            &patience.as_secs().to_string(),
             "sh",
             "-euc",
             include_str!("sandbox.sh"),
@@ -32,11 +48,16 @@ pub fn sandboxed<F: FnOnce()>(test: F) {
         ])
         .args([root.path(), &env::current_exe().unwrap(), module()])
         .arg(&name)
+        .args(programs())
         .env(INSIDE, "1")
         .output()
         .expect("unshare, timeout and sh are there");
     let out = String::from_utf8_lossy(&run.stdout);
     let err = String::from_utf8_lossy(&run.stderr);
+    for told in out.lines().filter_map(|line| line.split_once(TOLD)) {
+        // Past the harness, which keeps what passing tests print to itself.
+        let _ = writeln!(std::io::stderr(), "{}", told.1);
+    }
     let passed = run.status.success() && out.contains("1 passed");
     assert!(passed, "in the sandbox, {}:\n{out}\n{err}", run.status);
 }
@@ -80,32 +101,42 @@ pub fn module() -> &'static Path {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| match env::var_os("PAM_OTP_MODULE") {
         Some(path) => std::path::absolute(path).unwrap(),
-        None => build(is_release()),
+        None => build_module(is_release()),
     })
 }
 
 /// The module as it ships.
 pub fn release_module() -> PathBuf {
-    env::var_os("PAM_OTP_MODULE").map_or_else(|| build(true), PathBuf::from)
+    env::var_os("PAM_OTP_MODULE").map_or_else(|| build_module(true), PathBuf::from)
 }
 
-fn build(release: bool) -> PathBuf {
+/// The command, built now in the tests' own profile. Inside it is [`OTPCTL`].
+pub fn otpctl() -> &'static Path {
+    static OTPCTL: OnceLock<PathBuf> = OnceLock::new();
+    OTPCTL.get_or_init(|| build("otpctl", "otpctl", is_release()))
+}
+
+fn build_module(release: bool) -> PathBuf {
+    build("pam_otp", "libpam_otp.so", release)
+}
+
+fn build(package: &str, file: &str, release: bool) -> PathBuf {
     let profile = if release { "release" } else { "dev" };
     let built = Command::new(env!("CARGO"))
         .args([
             "build",
             "--quiet",
             "--package",
-            "pam_otp",
+            package,
             "--profile",
             profile,
         ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .expect("cargo runs");
-    assert!(built.success(), "cargo cannot build the module");
+    assert!(built.success(), "cargo cannot build {package}");
     let dir = if release { "release" } else { "debug" };
-    target().join(dir).join("libpam_otp.so")
+    target().join(dir).join(file)
 }
 
 /// The tests are at `target/PROFILE/deps/NAME`.

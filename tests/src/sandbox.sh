@@ -1,5 +1,6 @@
 # Makes a root directory of its own on a fresh tmpfs and runs one test in it. Called in a new mount namespace, as root or
-# as the root of a new user namespace: $1 mount point, $2 test program, $3 module, $4 name of the test.
+# as the root of a new user namespace: $1 mount point, $2 test program, $3 module, $4 name of the test;
+# what follows are programs to have in /built.
 #
 # A bare user namespace will not do: `/` belongs to nobody there, and the store trusts only what root owns, all the
 # way from `/`.
@@ -51,4 +52,11 @@ printf 'root:x:0:\nusers:x:1000:\n' >etc/group
 : >built/pam_otp.so
 mount --bind "$2" built/test
 mount --bind "$3" built/pam_otp.so
-exec chroot . /built/test --exact "$4" --nocapture --test-threads=1
+test=$4
+shift 4
+for program; do
+    name=built/$(basename "$program")
+    : >"$name"
+    mount --bind "$program" "$name"
+done
+exec chroot . /built/test --exact "$test" --nocapture --test-threads=1

@@ -1,0 +1,56 @@
+//! Killed at every system call: a code is never good twice, the next one works, and a command leaves the old or the new state, whole.
+
+use tests::meddler::Fate;
+use tests::pam::line;
+
+use crate::logins::{Alice, KINDS, calls_of_module, login};
+use crate::verbs::VERBS;
+use crate::{is_full, told, trial};
+
+#[test]
+fn a_login_killed_at_any_call_spends_its_code_at_most_once_and_no_other() {
+    trial(|| {
+        line("nodelay");
+        let (mut cases, mut wrong) = (0, Vec::new());
+        for kind in KINDS {
+            for call in calls_of_module(&login(&Alice::with(kind).code)) {
+                let alice = Alice::with(kind);
+                let ended = login(&alice.code).meeting(Fate::Killed, &call);
+                cases += 1;
+                if !ended.killed {
+                    wrong.push(format!("{kind}: not killed at {call:?}: {ended:?}"));
+                }
+                if let Err(why) = alice.is_well(ended.out.contains("PAM_SUCCESS")) {
+                    wrong.push(format!("{kind}: killed at {}: {why}", call.line));
+                }
+            }
+        }
+        assert!(cases > 100, "{cases}");
+        assert!(wrong.is_empty(), "{} of {cases}: {wrong:#?}", wrong.len());
+        told(&format!(
+            "kill: a login killed at {cases} system calls: no code good twice, every next one good"
+        ));
+    });
+}
+
+#[test]
+fn a_command_killed_at_any_call_leaves_the_old_or_the_new_state_whole() {
+    trial(|| {
+        line("nodelay");
+        let mut cases = 0;
+        for verb in VERBS {
+            assert_eq!(verb.tried(|program| program.run()).code, Some(0));
+            let calls = verb.calls(is_full());
+            assert!(calls.len() > 3, "{calls:?}");
+            for call in calls {
+                println!("{} killed at {}", verb.name, call.line);
+                let ended = verb.tried(|program| program.meeting(Fate::Killed, &call));
+                assert!(ended.met, "{call:?}: {ended:?}");
+                cases += 1;
+            }
+        }
+        told(&format!(
+            "kill: enroll, enroll --replace, issue, revoke, recovery killed at {cases} system calls: old or new, whole"
+        ));
+    });
+}
