@@ -1,6 +1,6 @@
 //! Killed at every system call: a code is never good twice, the next one works, and a command leaves the old or the new state, whole.
 
-use tests::meddler::Fate;
+use tests::meddler::{Call, Fate};
 use tests::pam::line;
 
 use crate::logins::{Alice, KINDS, calls_of_module, login};
@@ -52,5 +52,40 @@ fn a_command_killed_at_any_call_leaves_the_old_or_the_new_state_whole() {
         told(&format!(
             "kill: enroll, enroll --replace, issue, revoke, recovery killed at {cases} system calls: old or new, whole"
         ));
+    });
+}
+
+#[test]
+fn success_is_told_only_when_everything_written_is_flushed() {
+    trial(|| {
+        line("nodelay");
+        for kind in KINDS {
+            let calls = calls_of_module(&login(&Alice::with(kind).code));
+            let of = |call: &Call, name: &str| {
+                let rest = call.line.strip_prefix(name)?.strip_prefix('(')?;
+                rest.split([',', ')']).next().map(str::to_owned)
+            };
+            let mut slots = 0;
+            for (at, call) in calls.iter().enumerate() {
+                let Some(file) = of(call, "pwrite64").filter(|_| call.line.contains(", 4096, "))
+                else {
+                    continue;
+                };
+                slots += 1;
+                let flush = calls[at..]
+                    .iter()
+                    .position(|call| of(call, "fdatasync").as_ref() == Some(&file));
+                let close = calls[at..]
+                    .iter()
+                    .position(|call| of(call, "close").as_ref() == Some(&file));
+                assert!(
+                    flush.is_some_and(|flush| close.is_none_or(|close| flush < close)),
+                    "{kind}: {} is not flushed",
+                    call.line
+                );
+            }
+            assert!(slots > 0, "{kind}: nothing is written");
+        }
+        told("kill: every slot a login writes is flushed before it answers");
     });
 }
