@@ -21,6 +21,13 @@ pub struct Program {
     input: String,
 }
 
+impl Call {
+    /// Whether it is made as often in every run. Dice are rolled until they come to something.
+    pub fn is_certain(&self) -> bool {
+        self.name != "getrandom"
+    }
+}
+
 /// One system call of a program: the nth of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
