@@ -21,13 +21,6 @@ pub struct Program {
     input: String,
 }
 
-impl Call {
-    /// Whether it is made as often in every run. Dice are rolled until they come to something.
-    pub fn is_certain(&self) -> bool {
-        self.name != "getrandom"
-    }
-}
-
 /// One system call of a program: the nth of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -44,6 +37,13 @@ pub enum Fate {
     Killed,
     /// It fails with this errno, once, and nothing is done.
     Failed(&'static str),
+}
+
+impl Call {
+    /// Whether it is made as often in every run. Dice are rolled until they come to something.
+    pub fn is_certain(&self) -> bool {
+        self.name != "getrandom"
+    }
 }
 
 /// How a program ended.

@@ -1,9 +1,8 @@
 //! Which codes are accepted, and how often.
 
-use std::io::{Read, Write};
-use std::os::fd::FromRawFd;
 use std::time::Duration;
 
+use tests::crowd;
 use tests::pam::{Login, line};
 use tests::sandbox::sandboxed;
 use tests::users::{self, Phone, issue, state};
@@ -57,7 +56,10 @@ fn of_32_processes_with_one_fresh_code_at_one_instant_one_is_let_in() {
         line("nodelay");
         let phone = Phone::enrolled("alice", &[]);
         let code = phone.code();
-        let accepted = at_once(32, |_| answer("alice", &code) == "PAM_SUCCESS");
+        let accepted = crowd::processes(32, |_, wait| {
+            wait();
+            answer("alice", &code) == "PAM_SUCCESS"
+        });
         assert_eq!(accepted, 1);
         assert_eq!(
             state("alice").throttle.failures,
@@ -74,47 +76,12 @@ fn of_eight_fresh_codes_at_one_instant_none_is_turned_away() {
         for n in 0..8 {
             issue("alice", &format!("1234567{n}"), 600);
         }
-        let accepted = at_once(8, |n| {
+        let accepted = crowd::processes(8, |n, wait| {
+            wait();
             answer("alice", &format!("1234567{n}")) == "PAM_SUCCESS"
         });
         assert_eq!(accepted, 8);
     });
-}
-
-/// Runs it in so many processes, all released at the same instant; in how many it held.
-fn at_once(processes: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (start, results) = (pipe(), pipe());
-    for n in 0..processes {
-        // SAFETY: this process has one thread, so the child may do whatever it could.
-        if unsafe { libc::fork() } == 0 {
-            drop(start.1);
-            let _ = (&start.0).read(&mut [0]);
-            let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| holds(n)));
-            let byte = if held.unwrap_or(false) { b"+" } else { b"-" };
-            (&results.1).write_all(byte).unwrap();
-            // SAFETY: the child ends here, without the test harness's farewell.
-            unsafe { libc::_exit(0) };
-        }
-    }
-    std::thread::sleep(Duration::from_millis(100));
-    drop(start.1);
-    drop(results.1);
-    let mut told = String::new();
-    (&results.0).read_to_string(&mut told).unwrap();
-    assert_eq!(told.len(), processes, "every process has an answer");
-    told.matches('+').count()
-}
-
-fn pipe() -> (std::fs::File, std::fs::File) {
-    let mut ends = [0; 2];
-    // SAFETY: there is room for two descriptors, which are ours alone afterwards.
-    unsafe {
-        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
-        (
-            std::fs::File::from_raw_fd(ends[0]),
-            std::fs::File::from_raw_fd(ends[1]),
-        )
-    }
 }
 
 #[test]

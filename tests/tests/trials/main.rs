@@ -1,5 +1,6 @@
 //! The built module and the built command, tried hard: many at one instant, killed at every system call, and with every system
-//! call failing once. A short form of each runs with the other tests; `PAM_OTP_TRIALS=full` runs all of it.
+//! call failing once. A short form of each runs with the other tests; `PAM_OTP_TRIALS=full` runs all of it,
+//! some twenty minutes on two cores.
 
 mod fault;
 mod kill;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -215,7 +216,8 @@ fn troubles() -> Vec<(String, Trouble)> {
         "her lock is held".to_owned(),
         Box::new(move || {
             let file = File::options().write(true).open(&state).unwrap();
-            file.lock().unwrap();
+            // SAFETY: the descriptor is open.
+            assert_eq!(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) }, 0);
             Some(file)
         }),
     ));
