@@ -163,3 +163,19 @@ fn a_command_with_a_call_that_fails_leaves_the_old_or_the_new_state_and_says_so(
         ));
     });
 }
+
+#[test]
+fn a_secret_whose_end_cannot_be_read_is_not_enrolled_short_of_it() {
+    trial(|| {
+        line("nodelay");
+        let enroll = VERBS.into_iter().next().unwrap();
+        let calls = enroll.calls(true);
+        let mut letters = calls
+            .iter()
+            .filter(|call| call.line.starts_with("read(0, \""));
+        // What is left is a whole secret in base32, and long enough.
+        let call = letters.nth(29).unwrap();
+        let ended = enroll.tried(|program| program.meeting(Fate::Failed("EIO"), call));
+        assert!(ended.met && ended.code == Some(5), "{ended:?}");
+    });
+}
