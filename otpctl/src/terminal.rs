@@ -136,7 +136,11 @@ impl Terminal {
             self.signals.read_signal()?;
             return Ok(None);
         }
-        read_byte(stdin.as_fd())
+        match read_byte(stdin.as_fd()) {
+            // A terminal that is gone is an end like any other. From a pipe it would be a line cut short.
+            Err(Errno::EIO) => Ok(None),
+            other => Ok(other?),
+        }
     }
 }
 
@@ -165,15 +169,15 @@ fn show(bytes: &[u8]) -> io::Result<()> {
     to.flush()
 }
 
-/// One byte, past every buffer: what is secret stays in one place. A closed terminal is an end like any other.
-fn read_byte(from: BorrowedFd<'_>) -> io::Result<Option<u8>> {
+/// One byte, past every buffer: what is secret stays in one place.
+fn read_byte(from: BorrowedFd<'_>) -> nix::Result<Option<u8>> {
     let mut byte = Zeroizing::new([0]);
     loop {
         match unistd::read(from, &mut *byte) {
             Err(Errno::EINTR) => {}
-            Ok(0) | Err(Errno::EIO) => return Ok(None),
+            Ok(0) => return Ok(None),
             Ok(_) => return Ok(byte.first().copied()),
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return Err(errno),
         }
     }
 }

@@ -1,13 +1,18 @@
 //! The product from outside. Here is what the tests under `tests/` share:
 //!
 //! - [`sandbox`]: a root directory of the test's own, where root is root and nothing of the machine is touched,
-//! - [`pam`]: the built module loaded by the real libpam, with a scripted host,
-//! - [`processes`]: logins in processes of their own,
-//! - [`syslog`]: the log lines as `/dev/log` gets them,
 //! - [`users`]: who lives in the sandbox, and what their phones show,
+//! - [`pam`]: the built module loaded by the real libpam, with a scripted host,
+//! - [`syslog`]: the log lines as `/dev/log` gets them,
+//! - [`crowd`]: many at one instant,
+//! - [`processes`]: a login in a process of its own, which may be killed,
+//! - [`meddler`]: a program under strace, killed or failed at a system call of one's choice,
+//! - [`elsewhen`]: logins at another time,
 //! - [`year`]: a year of guessing, simulated.
 
+pub mod crowd;
 pub mod elsewhen;
+pub mod meddler;
 pub mod pam;
 pub mod processes;
 pub mod sandbox;

@@ -340,7 +340,10 @@ pub const PAM_CONV_AGAIN: c_int = 30;
 fn name(code: c_int) -> &'static str {
     match code {
         0 => "PAM_SUCCESS",
+        1 => "PAM_OPEN_ERR",
+        2 => "PAM_SYMBOL_ERR",
         4 => "PAM_SYSTEM_ERR",
+        5 => "PAM_BUF_ERR",
         // See `line`.
         6 => "PAM_IGNORE",
         7 => "PAM_AUTH_ERR",

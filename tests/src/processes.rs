@@ -1,19 +1,7 @@
-//! Logins in processes of their own: many at one instant, or one that does not live to see its answer.
+//! A login in a process of its own, which may not live to see its answer.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::FromRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
-
-fn pipe() -> (File, File) {
-    let mut ends = [0; 2];
-    // SAFETY: there is room for two descriptors, which are ours alone afterwards.
-    unsafe {
-        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
-        (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1]))
-    }
-}
 
 /// Starts a process that does this and ends; it may be killed before.
 pub fn start(does: impl FnOnce()) -> Child {

@@ -24,6 +24,16 @@ impl Syslog {
         Self(socket)
     }
 
+    /// Everything that came since the last call, whoever sent it, as it came.
+    pub fn take_any(&self) -> Vec<String> {
+        let mut buffer = [0; 16 * 1024];
+        let mut texts = Vec::new();
+        while let Ok(length) = self.0.recv(&mut buffer) {
+            texts.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        texts
+    }
+
     /// The lines that came since the last call. Take them often: the kernel keeps ten.
     pub fn take(&self) -> Vec<Line> {
         let mut buffer = [0; 16 * 1024];

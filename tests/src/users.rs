@@ -1,5 +1,7 @@
 //! Who lives in the sandbox (sandbox.sh has the passwd file), and what their phones show.
 
+use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -42,6 +44,30 @@ pub fn account(name: &str) -> Account {
     }
 }
 
+/// Lets `user0`, `user1` and so on move in.
+pub fn move_in(count: u32) {
+    let file = fs::File::options().append(true).open("/etc/passwd");
+    let mut file = file.expect("the sandbox has one");
+    for n in 0..count {
+        let uid = uid_of_numbered(n);
+        writeln!(file, "user{n}:x:{uid}:{uid}::/home/user{n}:/bin/sh").unwrap();
+    }
+}
+
+const fn uid_of_numbered(n: u32) -> u32 {
+    2000 + n
+}
+
+/// Takes away everything that is kept of anybody, and whatever else lies about there.
+pub fn wipe() {
+    let policy = Policy::default();
+    for tree in [policy.state_dir, policy.spool_dir] {
+        if let Err(error) = fs::remove_dir_all(&tree) {
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{}", tree.display());
+        }
+    }
+}
+
 /// An enrolled user's phone.
 pub struct Phone {
     authenticator: Authenticator,
@@ -51,19 +77,7 @@ impl Phone {
     /// Enrols a user, with recovery codes if there are any.
     pub fn enrolled(name: &str, recovery: &[&str]) -> Self {
         let (store, account) = (store(), account(name));
-        let authenticator = Authenticator {
-            name: "phone".to_owned(),
-            generation: Generation::from_bits(7),
-            kind: Kind::Totp {
-                period: Period::THIRTY,
-            },
-            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
-            algorithm: Algorithm::Sha1,
-            length: CodeLength::SIX,
-            issuer: "sandbox".to_owned(),
-            label: name.to_owned(),
-            enrolled_at: now(),
-        };
+        let phone = Self::with_secret(name, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
         let list = Generation::from_bits(8);
         let digests = recovery.iter().map(|code| {
             let code = recovery_code(code);
@@ -71,7 +85,7 @@ impl Phone {
         });
         let digests: Vec<_> = digests.collect();
         let new = NewEnrollment {
-            authenticator: authenticator.clone(),
+            authenticator: phone.authenticator.clone(),
             recovery: (!digests.is_empty()).then_some(RecoveryList {
                 generation: list,
                 digests,
@@ -80,6 +94,24 @@ impl Phone {
             replace: false,
         };
         assert_eq!(store.enroll(&account, new).unwrap(), Enrolled::New);
+        phone
+    }
+
+    /// A phone with this secret, whether or not anybody has enrolled it.
+    pub fn with_secret(name: &str, secret: &str) -> Self {
+        let authenticator = Authenticator {
+            name: "phone".to_owned(),
+            generation: Generation::from_bits(7),
+            kind: Kind::Totp {
+                period: Period::THIRTY,
+            },
+            secret: Secret::from_base32(secret).unwrap(),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: "sandbox".to_owned(),
+            label: name.to_owned(),
+            enrolled_at: now(),
+        };
         Self { authenticator }
     }
 
@@ -95,7 +127,11 @@ impl Phone {
 
     /// The code it shows so many steps from now.
     pub fn code_at(&self, offset: i64) -> String {
-        let step = TimeStep::at(now(), Period::THIRTY).offset(offset).unwrap();
+        self.code_of(TimeStep::at(now(), Period::THIRTY).offset(offset).unwrap())
+    }
+
+    /// The code of a step.
+    pub fn code_of(&self, step: TimeStep) -> String {
         let phone = &self.authenticator;
         let code = totp::code(&phone.secret, phone.algorithm, phone.length, step);
         code.expose().to_owned()
@@ -162,6 +198,11 @@ fn recovery_code(code: &str) -> RecoveryCode {
         Ok(Passcode::Recovery(code)) => code,
         _ => panic!("{code} is no recovery code"),
     }
+}
+
+/// The step it is.
+pub fn step() -> TimeStep {
+    TimeStep::at(now(), Period::THIRTY)
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test's edge")]

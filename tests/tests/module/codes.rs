@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use tests::crowd;
 use tests::pam::{Login, line};
-use tests::processes::at_once;
 use tests::sandbox::sandboxed;
 use tests::users::{self, Phone, issue, state};
 
@@ -56,7 +56,10 @@ fn of_32_processes_with_one_fresh_code_at_one_instant_one_is_let_in() {
         line("nodelay");
         let phone = Phone::enrolled("alice", &[]);
         let code = phone.code();
-        let accepted = at_once(32, |_| answer("alice", &code) == "PAM_SUCCESS");
+        let accepted = crowd::processes(32, |_, wait| {
+            wait();
+            answer("alice", &code) == "PAM_SUCCESS"
+        });
         assert_eq!(accepted, 1);
         assert_eq!(
             state("alice").throttle.failures,
@@ -73,7 +76,8 @@ fn of_eight_fresh_codes_at_one_instant_none_is_turned_away() {
         for n in 0..8 {
             issue("alice", &format!("1234567{n}"), 600);
         }
-        let accepted = at_once(8, |n| {
+        let accepted = crowd::processes(8, |n, wait| {
+            wait();
             answer("alice", &format!("1234567{n}")) == "PAM_SUCCESS"
         });
         assert_eq!(accepted, 8);

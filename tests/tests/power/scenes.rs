@@ -21,7 +21,7 @@ use crate::tree::Tree;
 use crate::trial::{Trial, is_full};
 
 /// Seconds. The full form of the longest is far below it.
-const PATIENCE: u32 = 3000;
+const PATIENCE: Duration = Duration::from_secs(3000);
 
 /// A secret that is given, not drawn.
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
