@@ -3,6 +3,7 @@
 
 mod arguments;
 mod codes;
+mod files;
 mod guest;
 mod hooks;
 mod hostile;
