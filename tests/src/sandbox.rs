@@ -182,6 +182,9 @@ pub fn is_real_root() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_root = map.split_whitespace().eq(["0", "0", "4294967295"]);
     let is_ci = env::var_os("CI").is_some();
-    assert!(is_root || !is_ci, "CI leaves nothing out, so it runs as root");
+    assert!(
+        is_root || !is_ci,
+        "CI leaves nothing out, so it runs as root"
+    );
     is_root
 }

@@ -204,14 +204,19 @@ impl Dir {
             Err(errno) => return Err(io(&path, "open", errno)),
         };
         let stat = fstat(&fd).map_err(|errno| io(&path, "look at", errno))?;
-        if !is(&stat, SFlag::S_IFREG) {
-            return Err(insecure(&path, "it is not a regular file"));
-        }
-        if stat.st_nlink > 1 {
-            return Err(insecure(&path, "it has more than one name (a hard link)"));
-        }
-        audit(&stat, &path, privacy)?;
+        audit_file(&stat, &path, privacy)?;
         Ok(Some((File::from(fd), stat)))
+    }
+
+    /// Whether there is a file that could be opened so. It is not: there is nothing in it.
+    pub(super) fn has_file(&self, name: &str, privacy: Privacy) -> Result<bool, Error> {
+        let path = self.path_of(name);
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) if is(&stat, SFlag::S_IFLNK) => Err(insecure(&path, "it is a symbolic link")),
+            Ok(stat) => audit_file(&stat, &path, privacy).map(|()| true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(io(&path, "look at", errno)),
+        }
     }
 
     /// Everything in a file of at most `limit` bytes, if there is one. The size is looked at before anything is read.
@@ -393,6 +398,16 @@ pub(super) fn still_named(file: &File, path: &Path) -> Result<bool, Error> {
     fstat(file)
         .map(|stat| stat.st_nlink > 0)
         .map_err(|errno| io(path, "look at", errno))
+}
+
+fn audit_file(stat: &FileStat, path: &Path, privacy: Privacy) -> Result<(), Error> {
+    if !is(stat, SFlag::S_IFREG) {
+        return Err(insecure(path, "it is not a regular file"));
+    }
+    if stat.st_nlink > 1 {
+        return Err(insecure(path, "it has more than one name (a hard link)"));
+    }
+    audit(stat, path, privacy)
 }
 
 fn audit(stat: &FileStat, path: &Path, privacy: Privacy) -> Result<(), Error> {

@@ -586,12 +586,12 @@ fn cannot_overwrite(error: &Error) -> bool {
 
 /// Whether the marker is where it should be.
 fn marked(dir: &Dir, marker: &str) -> Result<(), Error> {
-    match dir.has(marker)? {
-        true => Ok(()),
-        false => Err(Error::Missing {
-            path: dir.path_of(marker),
-        }),
+    if dir.has_file(marker, Privacy::RootOnly)? {
+        return Ok(());
     }
+    Err(Error::Missing {
+        path: dir.path_of(marker),
+    })
 }
 
 /// Waits for a lock without blocking for good: `flock` knows no timeout.

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 
-use tests::pam::{Login, PAM_CONV_ERR, Reply, line};
 use tests::crowd::at_once;
+use tests::pam::{Login, PAM_CONV_ERR, Reply, line};
 use tests::processes::{Child, start, wait_until};
 use tests::sandbox::sandboxed;
 use tests::users::{Phone, account, issue, state, store};
