@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What must be true of the built package without installing it: lintian, exports, hardening, manuals, modes.
+# What must be true of the built package without installing it: lintian, exports, size, hardening, manuals, modes.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -30,6 +30,15 @@ hardened() {
     ! grep -q TEXTREL <<<"$dynamic" || die "$1: has text relocations"
 }
 
+# What every login loads: at most 600 KiB, and no library that a host of PAM does not have already (docs/adr/0008-linking.md).
+light() {
+    local size needed
+    size=$(stat -c %s "$module")
+    [ "$size" -le $((600 * 1024)) ] || die "pam_otp.so has $size bytes, more than 600 KiB"
+    needed=$(readelf -dW "$module" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vxE 'libpam\.so\.0|libc\.so\.6|ld-linux.*' || true)
+    [ -z "$needed" ] || die "pam_otp.so loads $needed"
+}
+
 # Whoever reads the package finds no path of the machine that built it.
 no_build_paths() {
     ! grep -qaF -e "$root" -e "${CARGO_HOME:-$HOME/.cargo}/registry" "$1" || die "$1: names a path of the build machine"
@@ -57,6 +66,7 @@ modes() {
 say "package: lintian, exports, hardening, manuals"
 lints
 exports
+light
 hardened "$module"
 hardened "$tree/usr/bin/otpctl"
 no_build_paths "$module"
