@@ -21,6 +21,7 @@ const OPEN: OFlag = OFlag::O_NOFOLLOW
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NONBLOCK)
     .union(OFlag::O_NOCTTY);
+const DIRECTORY: OFlag = OPEN.union(OFlag::O_DIRECTORY);
 /// What starts with this is half-made: nobody reads it, and `sweep` clears it away.
 const HALF_MADE: &str = ".new-";
 /// Tells the half-made files of one process apart.
@@ -82,10 +83,6 @@ impl Dir {
 
     fn walk(path: &Path, privacy: Privacy, create: bool) -> Result<Self, Error> {
         let root = Path::new("/");
-        let flags = OPEN | OFlag::O_DIRECTORY | OFlag::O_RDONLY;
-        let fd = nix::fcntl::open(root, flags, Mode::empty())
-            .map_err(|errno| io(root, "open", errno))?;
-        let mut dir = Self::audited(fd, root.to_path_buf(), Privacy::RootWrites)?;
         let mut names = path
             .components()
             .filter_map(|component| match component {
@@ -93,12 +90,24 @@ impl Dir {
                 _ => None,
             })
             .peekable();
+        // What is only passed through need not be readable, and opens faster.
+        let way = if create {
+            OFlag::O_RDONLY
+        } else {
+            OFlag::O_PATH
+        };
+        let flags = |is_last| if is_last { OFlag::O_RDONLY } else { way } | DIRECTORY;
+        let fd = nix::fcntl::open(root, flags(names.peek().is_none()), Mode::empty())
+            .map_err(|errno| io(root, "open", errno))?;
+        let mut dir = Self::audited(fd, root.to_path_buf(), Privacy::RootWrites)?;
         while let Some(name) = names.next() {
-            let (privacy, made) = match names.peek() {
-                Some(_) => (Privacy::RootWrites, Privacy::RootOnly),
-                None => (privacy, privacy),
+            let is_last = names.peek().is_none();
+            let (privacy, made) = if is_last {
+                (privacy, privacy)
+            } else {
+                (Privacy::RootWrites, Privacy::RootOnly)
             };
-            dir = match dir.sub(name, privacy)? {
+            dir = match dir.open_sub(name, privacy, flags(is_last))? {
                 Some(sub) => sub,
                 None if create => dir.make_sub(name, made)?,
                 None => {
@@ -130,9 +139,17 @@ impl Dir {
         name: impl AsRef<OsStr>,
         privacy: Privacy,
     ) -> Result<Option<Self>, Error> {
-        let path = self.path_of(name.as_ref());
-        let flags = OPEN | OFlag::O_DIRECTORY | OFlag::O_RDONLY;
-        match openat(&self.fd, name.as_ref(), flags, Mode::empty()) {
+        self.open_sub(name.as_ref(), privacy, DIRECTORY | OFlag::O_RDONLY)
+    }
+
+    fn open_sub(
+        &self,
+        name: &OsStr,
+        privacy: Privacy,
+        flags: OFlag,
+    ) -> Result<Option<Self>, Error> {
+        let path = self.path_of(name);
+        match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Self::audited(fd, path, privacy).map(Some),
             Err(Errno::ENOENT) => Ok(None),
             Err(Errno::ELOOP | Errno::ENOTDIR) => Err(insecure(
@@ -237,8 +254,8 @@ impl Dir {
         }
         // Filled in place, so that no copy of a secret is left behind; the byte more tells whether it has grown since.
         let mut content = Zeroizing::new(vec![0; size.saturating_add(1)]);
-        let read =
-            read_from_start(&file, &mut content).map_err(|source| failed(&path, "read", source))?;
+        let read = read_from_start(&file, &mut content, size)
+            .map_err(|source| failed(&path, "read", source))?;
         if read > size {
             return Err(damaged(&path, "it was being written: try again"));
         }
@@ -352,7 +369,7 @@ impl Dir {
 
     fn all_names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
         let fail = |errno| io(&self.path, "list", errno);
-        let flags = OPEN | OFlag::O_DIRECTORY | OFlag::O_RDONLY;
+        let flags = DIRECTORY | OFlag::O_RDONLY;
         let mut listing =
             nix::dir::Dir::openat(self.fd.as_fd(), ".", flags, Mode::empty()).map_err(fail)?;
         let mut names = Vec::new();
@@ -368,10 +385,10 @@ impl Dir {
     }
 }
 
-/// Fills the buffer from the beginning of a file; how much of it there was.
-fn read_from_start(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
+/// Reads at least `size` bytes from the beginning of a file, and as many as fit if there are more; how many it read.
+fn read_from_start(file: &File, buffer: &mut [u8], size: usize) -> std::io::Result<usize> {
     let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+    while let Some(rest) = buffer.get_mut(filled..).filter(|_| filled < size) {
         match file.read_at(rest, u64::try_from(filled).unwrap_or(u64::MAX)) {
             Ok(0) => break,
             Ok(more) => filled = filled.saturating_add(more),

@@ -17,6 +17,7 @@ pub const UID: u32 = 20_000;
 pub struct World {
     /// Where the modules keep what they keep.
     pub kept: PathBuf,
+    own: PathBuf,
     /// Our module.
     pub module: PathBuf,
     /// The physical limit.
@@ -28,17 +29,19 @@ impl World {
     pub fn new(disk: &Path, out: &Path, users: u32) -> Self {
         let floor = floor(out);
         let module = fs::canonicalize(release_module()).unwrap();
-        let house = Path::new("/run/bench");
-        fs::create_dir(house).unwrap();
-        bind(disk, house);
-        let kept = house.join(std::process::id().to_string());
+        // As deep as /var/lib/pam_otp, beneath it a directory a trial.
+        let own = disk.join(std::process::id().to_string());
+        directory(&own, 0o755);
+        let kept = PathBuf::from("/bench");
         directory(&kept, 0o755);
+        bind(&own, &kept);
         accounts(users);
         devices();
         fs::create_dir("/run/pam.d").unwrap();
         bind(Path::new("/run/pam.d"), Path::new("/etc/pam.d"));
         Self {
             kept,
+            own,
             module,
             floor,
         }
@@ -48,7 +51,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // A million files; what a run that was broken off leaves is under target/.
-        let _ = fs::remove_dir_all(&self.kept);
+        let _ = fs::remove_dir_all(&self.own);
     }
 }
 
