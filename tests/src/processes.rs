@@ -19,6 +19,20 @@ pub fn start(does: impl FnOnce()) -> Child {
     }
 }
 
+/// Does this in a process of its own, which may change what it likes of itself, and fails as it does.
+pub fn in_a_child(does: impl FnOnce()) {
+    // SAFETY: as above.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(does));
+        // SAFETY: the child ends here, without the test harness's farewell.
+        unsafe { libc::_exit(done.is_err().into()) };
+    }
+    assert!(pid > 0, "fork");
+    let status = Child(pid).wait();
+    assert_eq!(status, 0, "what it said stands above");
+}
+
 /// A process that was started here. It does not outlive its test: what it holds open would be waited for.
 pub struct Child(libc::pid_t);
 

@@ -7,6 +7,7 @@ mod files;
 mod guest;
 mod hooks;
 mod hostile;
+mod hosts;
 mod journal;
 mod passwords;
 mod prompts;
