@@ -109,7 +109,8 @@ pub fn state(data: &[u8]) {
 pub fn stored(data: &[u8]) {
     let house = House::new();
     let id = data.get(4..8).unwrap_or(&[0; 4]);
-    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    // The number in the record is little-endian, the name its hexadecimal digits.
+    let id: String = id.iter().rev().map(|byte| format!("{byte:02x}")).collect();
     house.write(&format!("spool/alice/{id}"), &record(b"pamotpSC", data));
     house.log_in();
 }

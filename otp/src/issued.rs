@@ -134,3 +134,44 @@ impl StoredCode {
         self.fate == Fate::Expired || now >= self.latest_expiry()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_live_from_its_issue_until_its_expiry_and_not_in_that_second() {
+        let at = UnixTime::from_secs;
+        let mut code = StoredCode {
+            id: CodeId::from_bytes([0, 1, 0xfe, 0xff]),
+            length: 8,
+            digest: Digest::from_bytes([0; 32]),
+            issued_at: at(1_000),
+            expires_at: at(1_600),
+            fate: Fate::Live,
+            sends: 0,
+            reason: String::new(),
+            attempts: Vec::new(),
+        };
+        let live: Vec<bool> = [999, 1_000, 1_599, 1_600]
+            .map(|secs| code.is_live(at(secs)))
+            .into();
+        assert_eq!(live, [false, true, true, false]);
+        assert!(!code.is_past(at(1_599)) && code.is_past(at(1_600)));
+        for n in 0..MAX_ATTEMPTS {
+            assert!(code.is_live(at(1_000)), "{n} attempts");
+            code.count_attempt(Origin::Local(n));
+        }
+        assert!(!code.is_live(at(1_000)));
+    }
+
+    #[test]
+    fn an_id_is_eight_hexadecimal_digits_in_lower_case() {
+        let id = CodeId::from_bytes([0, 1, 0xfe, 0xff]);
+        assert_eq!(id.to_string(), "fffe0100", "a number, little-endian");
+        assert_eq!(CodeId::parse("fffe0100"), Some(id));
+        for no in ["FFFE0100", "0001fef", "0001feff0", "0001fefg", ""] {
+            assert_eq!(CodeId::parse(no), None, "{no}");
+        }
+    }
+}

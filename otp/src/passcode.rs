@@ -197,6 +197,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_is_malformed_whatever_it_is_made_of() {
+        let padded = |length: usize| [b"492039".to_vec(), vec![b' '; length - 6]].concat();
+        assert!(Passcode::parse(&padded(MAX_TYPED)).is_ok());
+        assert!(Passcode::parse(&padded(MAX_TYPED + 1)).is_err());
+        assert!(Passcode::parse(&padded(MAX_TYPED - 1)).is_ok());
+    }
+
+    #[test]
     fn anything_else_is_malformed() {
         let wide = "４９２０３９";
         let sshd = "\u{8}\n\r\u{7f}INCORRECT";

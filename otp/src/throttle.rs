@@ -345,6 +345,31 @@ mod tests {
     }
 
     #[test]
+    fn the_latest_wait_is_told_and_clearing_ends_them_all() {
+        let (policy, mut throttle) = (policy(), Throttle::default());
+        assert_eq!(throttle.held_until(NOW, &policy), None);
+        throttle.succeed(stranger(9));
+        for _ in 0..3 {
+            throttle.fail(stranger(1), NOW, &policy);
+        }
+        for _ in 0..4 {
+            throttle.fail(stranger(2), NOW, &policy);
+        }
+        assert_eq!(throttle.held_until(NOW, &policy), Some(at(120)));
+        assert_eq!(throttle.held_until(at(119), &policy), Some(at(120)));
+        assert_eq!(throttle.held_until(at(120), &policy), None);
+        // The bucket is full for strangers: of nine, one has to leak away.
+        for n in 10..15 {
+            throttle.fail(stranger(n), NOW, &policy);
+        }
+        assert_eq!(throttle.held_until(NOW, &policy), Some(at(4 * 10_800)));
+        throttle.clear();
+        assert_eq!(throttle.held_until(NOW, &policy), None);
+        assert_eq!(throttle.failures, 0);
+        assert_eq!(throttle.origins.len(), 1, "who succeeded stays known");
+    }
+
+    #[test]
     fn no_wait_in_a_record_is_longer_than_the_longest() {
         let (policy, mut throttle) = (policy(), Throttle::default());
         throttle.fail(stranger(1), NOW, &policy);
