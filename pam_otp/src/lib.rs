@@ -16,6 +16,7 @@ mod login;
 mod machine;
 mod options;
 mod panics;
+mod stack;
 
 use std::ffi::CStr;
 
@@ -43,13 +44,14 @@ mod entry {
 impl PamHooks for PamOtp {
     fn sm_authenticate(pamh: &mut PamHandle, args: Vec<&CStr>, _: PamFlag) -> PamResultCode {
         let mut host = PamHost::new(pamh);
-        let outcome = panics::stopped(|| match Options::parse(&args) {
+        let login = || match Options::parse(&args) {
             Ok(options) => login::login(&options, host.with_notes(options.debug), &ThisMachine),
             Err(bad) => {
                 host.delay_failure();
                 Outcome::Failed(Failure::Unavailable(bad.to_string()))
             }
-        });
+        };
+        let outcome = stack::wiped_after(|| panics::stopped(login));
         journal::write(&outcome, &host);
         answer::code(&outcome)
     }

@@ -37,6 +37,11 @@ pub fn in_a_child(does: impl FnOnce()) {
 pub struct Child(libc::pid_t);
 
 impl Child {
+    /// Its number, by which `/proc` has it.
+    pub fn pid(&self) -> u32 {
+        self.0.unsigned_abs()
+    }
+
     /// Ends it in the middle of whatever it does.
     pub fn kill(&self) {
         // SAFETY: the process is ours and has not been waited for.

@@ -76,8 +76,13 @@ pub struct Phone {
 impl Phone {
     /// Enrols a user, with recovery codes if there are any.
     pub fn enrolled(name: &str, recovery: &[&str]) -> Self {
+        Self::with_secret(name, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").enroll(name, recovery)
+    }
+
+    /// Enrols this phone, with recovery codes if there are any.
+    pub fn enroll(self, name: &str, recovery: &[&str]) -> Self {
         let (store, account) = (store(), account(name));
-        let phone = Self::with_secret(name, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        let phone = self;
         let list = Generation::from_bits(8);
         let digests = recovery.iter().map(|code| {
             let code = recovery_code(code);

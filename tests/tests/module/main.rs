@@ -9,5 +9,6 @@ mod hooks;
 mod hostile;
 mod hosts;
 mod journal;
+mod memory;
 mod passwords;
 mod prompts;
