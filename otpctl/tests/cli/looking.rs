@@ -200,3 +200,22 @@ fn a_faulty_policy_is_named_by_line_and_denies() {
         machine.otpctl(&["status", "--config", "/tmp"]).exits(5);
     });
 }
+
+#[test]
+fn it_is_never_dumped() {
+    on_a_machine(|machine| {
+        let program = machine.command(&[]).get_program().to_owned();
+        let traced = std::process::Command::new("strace")
+            .args(["-e", "trace=prctl", "-o", "/tmp/trace"])
+            .arg(program)
+            .arg("--version")
+            .output()
+            .unwrap();
+        assert!(traced.status.success());
+        let trace = std::fs::read_to_string("/tmp/trace").unwrap();
+        assert!(
+            trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"),
+            "{trace}"
+        );
+    });
+}
