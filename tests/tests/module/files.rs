@@ -165,3 +165,89 @@ fn hostile_files_wherever_a_login_reads_are_refused_by_name_at_once() {
         assert_eq!(login.authenticate().answer, "PAM_SUCCESS");
     });
 }
+
+/// A small generator of numbers (xorshift), so that a failure comes again.
+fn next(seed: &mut u64) -> usize {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    usize::try_from(*seed >> 16).unwrap()
+}
+
+/// Random bytes, or the file's own with some of them changed, or cut short.
+fn spoilt(whole: &[u8], seed: &mut u64) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    match next(seed) % 4 {
+        0 => bytes.iter_mut().for_each(|byte| *byte = next(seed) as u8),
+        1 => bytes.truncate(next(seed) % whole.len()),
+        _ => {
+            for _ in 0..=next(seed) % 8 {
+                let at = next(seed) % whole.len();
+                bytes[at] = next(seed) as u8;
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn spoilt_files_never_let_a_wrong_code_in_or_anybody_by_and_never_panic() {
+    sandboxed(|| {
+        line("nodelay nullok");
+        Phone::enrolled("alice", &["7kq2-m4tx-9bnc-2xwd"]);
+        issue("alice", "48210937", 600);
+        let lib = "/var/lib/pam_otp";
+        let mut seed = 20_261_124;
+        for place in [
+            format!("{lib}/key"),
+            format!("{lib}/secrets/alice"),
+            format!("{lib}/state/alice"),
+            "/var/spool/pam_otp/alice/37030201".to_owned(),
+        ] {
+            let whole = fs::read(&place).unwrap();
+            for turn in 0..500 {
+                fs::write(&place, spoilt(&whole, &mut seed)).unwrap();
+                let answer = Login::of("alice").typing(NOBODYS).authenticate().answer;
+                let denied = ["PAM_AUTH_ERR", "PAM_AUTHINFO_UNAVAIL"].contains(&answer);
+                assert!(denied, "{answer} at {place}, turn {turn}");
+            }
+            fs::write(&place, &whole).unwrap();
+        }
+        let login = Login::of("alice").typing("48210937");
+        assert_eq!(login.authenticate().answer, "PAM_SUCCESS");
+    });
+}
+
+#[test]
+fn a_gigabyte_or_somebody_elses_file_is_refused_at_once() {
+    sandboxed(|| {
+        line("nodelay nullok");
+        Phone::enrolled("alice", &[]);
+        issue("alice", "48210937", 600);
+        let lib = "/var/lib/pam_otp";
+        for place in [
+            format!("{lib}/key"),
+            format!("{lib}/secrets/alice"),
+            format!("{lib}/state/alice"),
+            "/var/spool/pam_otp/alice/37030201".to_owned(),
+        ] {
+            let whole = fs::read(&place).unwrap();
+            let file = File::options().write(true).open(&place).unwrap();
+            // All of it a hole.
+            file.set_len(0).unwrap();
+            file.set_len(1 << 30).unwrap();
+            let answer = || {
+                let started = Instant::now();
+                let report = Login::of("alice").typing(NOBODYS).authenticate();
+                assert!(started.elapsed() < AT_ONCE, "{place}");
+                report.answer
+            };
+            assert_eq!(answer(), "PAM_AUTHINFO_UNAVAIL", "{place}");
+            fs::write(&place, &whole).unwrap();
+            if std::os::unix::fs::chown(&place, Some(1), None).is_ok() {
+                assert_eq!(answer(), "PAM_AUTHINFO_UNAVAIL", "{place}");
+                std::os::unix::fs::chown(&place, Some(0), None).unwrap();
+            }
+        }
+    });
+}
