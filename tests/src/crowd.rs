@@ -67,7 +67,8 @@ pub fn threads(count: usize, holds: impl Fn(usize, &dyn Fn()) -> bool + Sync) ->
     })
 }
 
-fn pipe() -> (File, File) {
+/// The reading and the writing end of a pipe.
+pub fn pipe() -> (File, File) {
     let mut ends = [0; 2];
     // SAFETY: there is room for two descriptors, which are ours alone afterwards.
     unsafe {

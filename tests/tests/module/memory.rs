@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 use data_encoding::BASE32_NOPAD;
 use otp::keyed::DigestKey;
 use otp::store::Store;
+use tests::crowd::pipe;
 use tests::pam::{Login, Reply, Session, line};
 use tests::processes::{self, Child};
 use tests::sandbox::sandboxed;
@@ -37,15 +38,15 @@ const PART: usize = 6;
 /// A host that waits to be told to begin, and stops after its login.
 struct Host {
     child: Child,
-    typed: PipeWriter,
-    done: PipeReader,
+    typed: File,
+    done: File,
 }
 
 impl Host {
     /// To be started before this process knows any secret.
     fn start(after: fn()) -> Self {
-        let (typed_in, typed) = pipe().unwrap();
-        let (done, mut done_in) = pipe().unwrap();
+        let (typed_in, typed) = pipe();
+        let (done, mut done_in) = pipe();
         let child = processes::start(|| {
             let login = Login::of("alice").typing(Reply::Read(typed_in.as_raw_fd()));
             (&typed_in).read_exact(&mut [0]).unwrap();
