@@ -558,6 +558,21 @@ mod tests {
     }
 
     #[test]
+    fn both_words_of_on_read_only_are_understood_and_no_other() {
+        for (word, mode) in [("deny", OnReadOnly::Deny), ("totp", OnReadOnly::Totp)] {
+            let parsed = Parsed::parse(&format!("on_read_only = \"{word}\"")).unwrap();
+            assert_eq!(parsed.policy.on_read_only, mode);
+            let settings = parsed.settings();
+            let shown = settings.iter().find(|one| one.key == "on_read_only");
+            assert_eq!(shown.unwrap().value, Value::Text(word.to_owned()));
+        }
+        assert_eq!(
+            faults("on_read_only = \"allow\""),
+            ["line 1: on_read_only takes \"deny\" or \"totp\""]
+        );
+    }
+
+    #[test]
     fn an_empty_file_is_the_defaults() {
         assert_eq!(Parsed::parse("").unwrap().policy, Policy::default());
     }

@@ -523,3 +523,96 @@ fn what_refuses_a_code_never_exempts_its_owner() {
     guest.record.state.disabled = true;
     assert!(guest.record.can_answer(guest.now), "disabled");
 }
+
+/// Makes it the first second of a step.
+fn on_a_step(user: &mut User) {
+    user.now = UnixTime::from_secs(NOW.as_secs() / 30 * 30);
+}
+
+#[test]
+fn a_clock_up_to_a_day_before_the_enrolment_is_believed_and_none_before_that() {
+    let mut alice = User::enrolled();
+    on_a_step(&mut alice);
+    let enrolled = alice.now;
+    let phone = &mut alice.record.enrollment.as_mut().unwrap().authenticators[0];
+    phone.enrolled_at = enrolled;
+    alice.now = enrolled.minus(Duration::from_secs(24 * 60 * 60 + 30));
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), refused(Reason::ClockBehind));
+    assert_eq!(alice.record.state.throttle.failures, 0, "no failure");
+    let wrong = alice.wrong();
+    assert_eq!(alice.answer(&wrong), refused(Reason::Mismatch));
+    alice.later(30);
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+}
+
+#[test]
+fn after_a_boot_no_code_is_accepted_that_could_have_been_before_it() {
+    let mut alice = User::enrolled();
+    on_a_step(&mut alice);
+    // Booted in the middle of this step: the next one could have been accepted before, by a phone that is ahead.
+    alice.record.booted = Some(alice.now.plus(Duration::from_secs(10)));
+    alice.later(15);
+    for offset in [-1, 0, 1] {
+        let code = alice.phone(offset);
+        assert_eq!(alice.answer(&code), refused(Reason::TooEarly), "{offset}");
+    }
+    assert_eq!(alice.record.state.throttle.failures, 0, "no failure");
+    alice.later(30);
+    let (this, next) = (alice.phone(0), alice.phone(1));
+    assert_eq!(alice.answer(&this), refused(Reason::TooEarly));
+    assert_eq!(alice.answer(&next), accepted(Method::Totp, Some(1)));
+}
+
+#[test]
+fn where_nothing_lasts_beyond_a_boot_other_codes_are_not_even_compared() {
+    let mut alice = User::enrolled();
+    alice.give_recovery(&["0123456789abcdef"]);
+    alice.issue("48210937", 600);
+    alice.record.until_boot = true;
+    for typed in [
+        "48210937",
+        "11111111",
+        "0123456789abcdef",
+        "zzzzzzzzzzzzzzzz",
+    ] {
+        assert_eq!(alice.answer(typed), refused(Reason::ReadOnly), "{typed}");
+    }
+    assert_eq!(alice.record.issued[0].attempts(), 0);
+    let wrong = alice.wrong();
+    assert_eq!(alice.answer(&wrong), refused(Reason::Mismatch));
+    assert_eq!(alice.record.state.throttle.failures, 1);
+    let code = alice.phone(0);
+    let passcode = Passcode::parse(code.as_bytes()).unwrap();
+    let attempt = Attempt {
+        passcode: &passcode,
+        origin: HOME,
+        now: alice.now,
+    };
+    let outcome = verify(&alice.record, &attempt, &alice.policy);
+    assert_eq!(outcome.verdict, accepted(Method::Totp, Some(0)));
+    assert!(outcome.changes.until_boot && outcome.changes.issued.is_empty());
+}
+
+#[test]
+fn methods_and_reasons_have_the_names_scripts_rely_on() {
+    let methods = [Method::Totp, Method::Hotp, Method::Issued, Method::Recovery];
+    let names = methods.map(Method::name);
+    assert_eq!(names, ["totp", "hotp", "issued", "recovery"]);
+    for (reason, name) in [
+        (Reason::Malformed, "malformed"),
+        (Reason::NotEnrolled, "not-enrolled"),
+        (Reason::Mismatch, "mismatch"),
+        (Reason::Throttled, "throttled"),
+        (Reason::Locked, "locked"),
+        (Reason::ReadOnly, "unavailable"),
+        (Reason::TooEarly, "too-early"),
+        (Reason::ClockBehind, "too-early"),
+        (Reason::Expired, "expired"),
+        (Reason::Used, "used"),
+        (Reason::Disabled, "disabled"),
+    ] {
+        assert_eq!(reason.name(), name);
+    }
+}
