@@ -25,6 +25,9 @@ pub(super) fn run(context: Context<'_>, user: &str, switch: Switch) -> Result<En
     let house = House::open(context.config)?;
     let name = account.name.as_str();
     let is_kept = house.store.update(&account, |record| {
+        if !is_somebody(record) {
+            return (false, Changes::default());
+        }
         let mut state = record.state.clone();
         switch.apply(&mut state);
         let state = (state != record.state).then_some(state);
@@ -32,7 +35,7 @@ pub(super) fn run(context: Context<'_>, user: &str, switch: Switch) -> Result<En
             state,
             ..Changes::default()
         };
-        (is_somebody(record), changes)
+        (true, changes)
     })?;
     if !is_kept {
         return Err(Failure::nothing_kept(&account.name));

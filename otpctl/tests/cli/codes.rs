@@ -251,5 +251,10 @@ fn a_disabled_user_is_refused_until_she_is_enabled() {
         assert_eq!(machine.json(&["enable", "alice"])["disabled"], false);
         verify(machine, "alice", code).exits(0);
         machine.otpctl(&["disable", "bob"]).exits(3);
+        // All that is left of a code is a record without a word in it.
+        machine.otpctl(&["issue", "bob"]).exits(0);
+        machine.otpctl(&["revoke", "bob"]).exits(0);
+        machine.otpctl(&["disable", "bob"]).exits(3);
+        assert_eq!(machine.json(&["status", "bob"])["disabled"], false);
     });
 }
