@@ -1,5 +1,6 @@
 //! Directories opened once, and everything relative to them. Nothing here follows a link or blocks on what it
-//! opens, and owner, type, mode and link count are checked on the open descriptor, never on a path.
+//! opens. Owner, type, mode and link count are checked on the open descriptor, or, where nothing is opened, by name in a
+//! directory that was found safe.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -300,6 +300,24 @@ impl FileStore {
         self.spool.sub(user.file_name(), Privacy::RootOnly)
     }
 
+    /// From here on a secret that is missing was removed, and not lost. A record that cannot be read says neither.
+    fn unenroll(&self, locked: &Locked, name: &str) -> Result<(), Error> {
+        let Ok(mut slots) = Slots::read(&locked.file, STATE_FORMAT, &locked.path) else {
+            return Ok(());
+        };
+        if self.fallback.overtake(name, &mut slots).is_err() {
+            return Ok(());
+        }
+        let Some((uid, mut state)) =
+            codec::state_from(&slots.payload).filter(|(_, state)| state.enrolled)
+        else {
+            return Ok(());
+        };
+        state.enrolled = false;
+        let bytes = codec::state_bytes(uid, &state);
+        slots.write(&locked.file, STATE_FORMAT, &bytes, &locked.path)
+    }
+
     /// Makes changes last: stored codes first, so that a crash in between spends a code and never doubles it.
     fn commit(&self, held: &mut Held, changes: Changes) -> Result<(), Error> {
         if !changes.issued.is_empty() {
@@ -518,7 +536,8 @@ impl Store for FileStore {
         }
         // Damaged content does not stop this. The lock is taken, and made where it is missing: a first enrolment may be
         // under way, and what it writes must not outlive its state.
-        let _locked = self.lock_or_create(account)?;
+        let locked = self.lock_or_create(account)?;
+        self.unenroll(&locked, &name)?;
         self.secrets.unlink(&name)?;
         self.secrets.sync()?;
         let spooled = self.spooled(&account.name)?;

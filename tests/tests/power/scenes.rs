@@ -394,7 +394,11 @@ fn a_removed_user_stays_removed() {
             .and_after_a_cut(remove.clone())
             .run(&scene.claims(), std::slice::from_ref(&remove));
         let scene = Scene::again();
-        scene.try_out("remove killed, remove", &[remove.clone(), remove]);
+        scene.try_out("remove killed, remove", &[remove.clone(), remove.clone()]);
+        // She is enrolled still, or no longer; never one whose secret was lost.
+        let scene = Scene::again();
+        let acts = [remove, Act::ctl("revoke alice")];
+        scene.try_out("remove killed, revoke", &acts);
     });
 }
 
