@@ -17,7 +17,9 @@ cd "$root/fuzz"
 find_cargo
 # As cargo-fuzz has them; the code is safe Rust, so no sanitizer of memory is needed.
 export RUSTC_BOOTSTRAP=1
-export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1"
+# The hashes that ship: these flags replace those of .cargo/config.toml.
+hashes="--cfg sha1_backend=\"soft\" --cfg sha2_backend=\"soft\" --cfg sha2_backend_soft=\"compact\""
+export RUSTFLAGS="$hashes --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1"
 host=$(rustc -vV | sed -n 's/^host: //p')
 cargo build -q --locked --release --target "$host" --target-dir "$root/target/fuzz"
 for target in "${targets[@]}"; do

@@ -37,7 +37,7 @@ pub trait Store {
 
     /// Reads the record, asks `transition` what becomes of it, and returns its answer once the changes are durable.
     /// A store may run `transition` more than once; it reads its clock inside, after the lock is held.
-    /// Of a user of whom nothing is kept, nothing is written.
+    /// Of a user of whom nothing is kept, nothing is kept afterwards.
     fn update<T>(
         &self,
         account: &Account,

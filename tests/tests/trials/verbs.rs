@@ -1,6 +1,7 @@
 //! Commands that something happens to, and what must hold afterwards: the old state or the new one, whole, and the same command runs
 //! again.
 
+use otp::time::TimeStep;
 use serde_json::Value;
 use tests::meddler::{Call, Ended, Program};
 use tests::sandbox::OTPCTL;
@@ -19,7 +20,8 @@ pub struct Verb {
     words: &'static [&'static str],
     input: &'static str,
     before: fn() -> Phone,
-    after: fn(&Self, &Phone, bool),
+    /// With the step it was before: a code that was used then is of that step, however long the command took.
+    after: fn(&Self, &Phone, TimeStep, bool),
 }
 
 pub const VERBS: [Verb; 5] = [
@@ -41,7 +43,7 @@ pub const VERBS: [Verb; 5] = [
         before: || {
             wipe();
             let phone = Phone::enrolled("alice", &[]);
-            assert!(accepts(&phone.code_of(step())));
+            assert!(accepts(&phone.code()));
             phone
         },
         after: replaced,
@@ -100,10 +102,11 @@ impl Verb {
     /// Runs it as `run` does, and looks at what has come of it. The panics of what does not hold are its own.
     pub fn tried(&self, run: impl FnOnce(&Program) -> Ended) -> Ended {
         let phone = (self.before)();
+        let before = step();
         let ended = run(&self.program());
         assert!(!ended.hung, "{} hangs", self.name);
         status();
-        (self.after)(self, &phone, ended.code == Some(0));
+        (self.after)(self, &phone, before, ended.code == Some(0));
         ended
     }
 
@@ -159,7 +162,7 @@ fn two_codes(phone: &Phone) -> (String, String) {
     (phone.code_of(now), phone.code_of(now.offset(1).unwrap()))
 }
 
-fn enrolled(verb: &Verb, phone: &Phone, done: bool) {
+fn enrolled(verb: &Verb, phone: &Phone, _: TimeStep, done: bool) {
     let (first, second) = two_codes(phone);
     let is_enrolled = standing()["enrolled"] == true;
     assert!(is_enrolled || !done, "it said so");
@@ -173,12 +176,12 @@ fn enrolled(verb: &Verb, phone: &Phone, done: bool) {
     assert!(accepts(&second));
 }
 
-fn replaced(verb: &Verb, old: &Phone, done: bool) {
+fn replaced(verb: &Verb, old: &Phone, before: TimeStep, done: bool) {
     let new = Phone::with_secret("alice", NEW_SECRET);
-    let (used, by_old) = two_codes(old);
+    let (_, by_old) = two_codes(old);
     let (first, second) = two_codes(&new);
     assert_eq!(standing()["enrolled"], true);
-    assert!(!accepts(&used), "what was used stays used");
+    assert!(!accepts(&old.code_of(before)), "what was used stays used");
     let (by_old, by_new) = (accepts(&by_old), accepts(&first));
     assert!(
         by_old != by_new,
@@ -189,7 +192,7 @@ fn replaced(verb: &Verb, old: &Phone, done: bool) {
     assert!(accepts(&second));
 }
 
-fn issued(verb: &Verb, _: &Phone, done: bool) {
+fn issued(verb: &Verb, _: &Phone, _: TimeStep, done: bool) {
     let kept = codes_kept();
     assert!(kept == 1 || !done, "it said so");
     assert!(kept <= 1);
@@ -200,7 +203,7 @@ fn issued(verb: &Verb, _: &Phone, done: bool) {
     assert_eq!(codes_kept(), kept);
 }
 
-fn revoked(verb: &Verb, _: &Phone, done: bool) {
+fn revoked(verb: &Verb, _: &Phone, _: TimeStep, done: bool) {
     let kept = codes_kept();
     assert!(kept == 0 || !done, "it said so");
     assert_eq!(accepts(STORED), kept == 1);
@@ -209,7 +212,7 @@ fn revoked(verb: &Verb, _: &Phone, done: bool) {
     assert!(!accepts("48210938"));
 }
 
-fn recovered(verb: &Verb, phone: &Phone, done: bool) {
+fn recovered(verb: &Verb, phone: &Phone, _: TimeStep, done: bool) {
     let left = standing()["recovery_codes_left"].as_u64().unwrap();
     assert!(left == 10 || left == 1, "{left}");
     assert!(left == 10 || !done, "it said so");
