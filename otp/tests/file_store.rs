@@ -430,16 +430,21 @@ fn a_lost_secret_is_an_error_and_no_free_pass() {
     assert!(house.accepts("alice", &code(0)));
 }
 
-#[test]
-fn a_login_notes_the_enrolment_that_a_crash_left_unnoted() {
+/// Enrols alice, and puts her state back to the first write of the enrolment: what a kill before the last one leaves.
+fn enrolled_and_killed() -> House {
     let house = House::new();
     house.issue("alice", "48210937");
     let before = fs::read(house.state("state/alice")).unwrap();
     house.enroll("alice");
-    // Killed between the secret's rename and the last write: the first write of the enrolment stands in slot two.
     let mut state = fs::read(house.state("state/alice")).unwrap();
     state[..4096].copy_from_slice(&before[..4096]);
     fs::write(house.state("state/alice"), &state).unwrap();
+    house
+}
+
+#[test]
+fn a_login_notes_the_enrolment_that_a_crash_left_unnoted() {
+    let house = enrolled_and_killed();
     assert!(house.accepts("alice", &code(0)));
     fs::remove_file(house.state("secrets/alice")).unwrap();
     assert!(house.trouble("alice").contains("it is missing"));
@@ -447,13 +452,7 @@ fn a_login_notes_the_enrolment_that_a_crash_left_unnoted() {
 
 #[test]
 fn a_first_enrolment_that_a_crash_cut_short_leaves_the_user_unenrolled() {
-    let house = House::new();
-    house.issue("alice", "48210937");
-    let before = fs::read(house.state("state/alice")).unwrap();
-    house.enroll("alice");
-    let mut state = fs::read(house.state("state/alice")).unwrap();
-    state[..4096].copy_from_slice(&before[..4096]);
-    fs::write(house.state("state/alice"), &state).unwrap();
+    let house = enrolled_and_killed();
     fs::remove_file(house.state("secrets/alice")).unwrap();
     assert_eq!(house.trouble("alice"), "nothing");
     house.enroll("alice");

@@ -69,6 +69,17 @@ fn fill(dir: &str) {
     }
 }
 
+fn make_room() {
+    run(&format!("rm {STORE}/filler*; sync -f {STORE}"));
+}
+
+/// Enrolled, with a recovery code and a stored one.
+fn alice() -> Phone {
+    let phone = Phone::enrolled("alice", &[RECOVERY]);
+    issue("alice", STORED, 600);
+    phone
+}
+
 fn make_read_only() {
     for dir in [STORE, SPOOL] {
         run(&format!(
@@ -131,8 +142,7 @@ fn a_full_disk_stops_no_login_and_no_code_is_good_twice() {
     sandboxed(|| {
         line("nodelay");
         mounted("mount -t tmpfs -o size=1m,mode=700 tmpfs");
-        let phone = Phone::enrolled("alice", &[RECOVERY]);
-        issue("alice", STORED, 600);
+        let phone = alice();
         fill(STORE);
         everything_works_once(&phone);
     });
@@ -144,8 +154,7 @@ fn a_read_only_store_is_a_denial_that_says_so_and_exempts_nobody() {
         line("nodelay nullok");
         let log = Syslog::bind();
         store();
-        let phone = Phone::enrolled("alice", &[RECOVERY]);
-        issue("alice", STORED, 600);
+        let phone = alice();
         make_read_only();
         for code in [phone.code().as_str(), STORED, RECOVERY, &phone.wrong_code()] {
             let (answer, said) = said(&log, code);
@@ -163,8 +172,7 @@ fn with_totp_a_read_only_store_goes_on_with_app_codes_and_forgets_none() {
         line("nodelay");
         let log = Syslog::bind();
         store();
-        let phone = Phone::enrolled("alice", &[RECOVERY]);
-        issue("alice", STORED, 600);
+        let phone = alice();
         totp_goes_on();
         assert!(accepted(&phone.code_at(-1)), "before");
         make_read_only();
@@ -243,8 +251,7 @@ fn a_full_ext4_stops_no_login() {
         }
         line("nodelay");
         on_a_disk_of("ext4", 16);
-        let phone = Phone::enrolled("alice", &[RECOVERY]);
-        issue("alice", STORED, 600);
+        let phone = alice();
         fill(STORE);
         everything_works_once(&phone);
     });
@@ -259,15 +266,14 @@ fn a_full_disk_that_copies_on_write_denies_and_says_so() {
         line("nodelay");
         let log = Syslog::bind();
         on_a_disk_of("btrfs", 128);
-        let phone = Phone::enrolled("alice", &[RECOVERY]);
-        issue("alice", STORED, 600);
+        let phone = alice();
         fill(STORE);
         for code in [phone.code().as_str(), STORED] {
             let (answer, said) = said(&log, code);
             assert_eq!(answer, "PAM_AUTHINFO_UNAVAIL", "{said}");
             assert!(said.contains("No space left on device"), "{said}");
         }
-        run(&format!("rm {STORE}/filler*; sync -f {STORE}"));
+        make_room();
         assert!(accepted(&phone.code_at(1)));
     });
 }
@@ -281,12 +287,11 @@ fn with_totp_a_full_disk_that_copies_on_write_goes_on_with_app_codes() {
         line("nodelay");
         let log = Syslog::bind();
         on_a_disk_of("btrfs", 128);
-        let phone = Phone::enrolled("alice", &[RECOVERY]);
-        issue("alice", STORED, 600);
+        let phone = alice();
         totp_goes_on();
         fill(STORE);
         app_codes_alone_work_once(&phone, &log);
-        run(&format!("rm {STORE}/filler*; sync -f {STORE}"));
+        make_room();
         assert!(!accepted(&phone.code_at(1)));
         assert!(accepted(STORED) && accepted(RECOVERY));
     });
