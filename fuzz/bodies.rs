@@ -86,7 +86,10 @@ pub fn user(data: &[u8]) {
     assert_eq!(UserName::from_file_name(&file), Some(user));
     let mut authenticator = authenticator();
     authenticator.label = text.to_owned();
-    let uri = uri::otpauth(&authenticator);
+    let uri = uri::otpauth(
+        &authenticator,
+        &AuthenticatorState::fresh(authenticator.generation),
+    );
     assert!(uri.starts_with("otpauth://totp/"));
     assert!(uri.bytes().all(|byte| byte.is_ascii_graphic()));
 }
@@ -149,12 +152,7 @@ impl House {
             run_dir: dir.join("run"),
             ..Policy::default()
         };
-        let new = NewEnrollment {
-            authenticator: authenticator(),
-            recovery: None,
-            confirmed: None,
-            replace: false,
-        };
+        let new = NewEnrollment::of(authenticator());
         let store = FileStore::open_or_create(&policy).unwrap();
         let _ = store.enroll(&alice(), new).unwrap();
         store.digest_key(key).unwrap();
@@ -289,6 +287,7 @@ impl Model {
         record.enrollment = Some(Enrollment {
             authenticators: vec![authenticator()],
             recovery: Some(RecoveryList {
+                digits: None,
                 generation: list,
                 digests: RECOVERY.map(digest).into(),
             }),

@@ -55,6 +55,12 @@ impl DigestKey {
         self.digest(b"recovery", user, &list.to_bytes(), code.as_bytes())
     }
 
+    /// The digest of a recovery code of digits, as other software made it.
+    #[must_use]
+    pub fn scratch(&self, user: &UserName, list: Generation, code: &Digits) -> Digest {
+        self.digest(b"scratch", user, &list.to_bytes(), code.as_bytes())
+    }
+
     fn digest(&self, purpose: &[u8], user: &UserName, of: &[u8], code: &[u8]) -> Digest {
         let mut digest = Digest([0; 32]);
         // An HMAC takes a key of any length, so the fallback is never reached.

@@ -26,6 +26,12 @@ pub struct Policy {
     pub run_dir: PathBuf,
     /// Steps accepted on each side of now, 0 to 10.
     pub window: u8,
+    /// Steps that a learned clock drift may come to, either way, 0 to 20.
+    pub max_drift: u8,
+    /// Counters that are looked at beyond the next one of a HOTP, 0 to 50 (RFC 4226 section 7.4 calls it s).
+    pub look_ahead: u8,
+    /// How long an address from which a code was accepted is asked for none; `None`: it always is.
+    pub remember: Option<Duration>,
     /// What happens where state cannot be overwritten.
     pub on_read_only: OnReadOnly,
     /// Services whose PAM_RHOST, where it is an address, is the origin.
@@ -62,6 +68,23 @@ pub struct ThrottlePolicy {
     pub reserved: u32,
     /// Failures since the last acceptance after which time-based codes are off.
     pub lock_after: u32,
+    /// How many codes a guess is compared with, beside how many are usual: the bucket leaks that much slower.
+    pub breadth: Breadth,
+}
+
+/// How many codes a guess at a user's authenticators is right for. Several authenticators, a learned drift and the
+/// look-ahead of a HOTP each make a guess likelier to hit; the throttle makes up for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breadth {
+    /// Codes that are right now.
+    pub codes: u32,
+    /// Codes that are right for a single time-based authenticator whose clock is right.
+    pub usual: u32,
+}
+
+impl Breadth {
+    /// A single time-based authenticator whose clock is right.
+    pub const USUAL: Self = Self { codes: 1, usual: 1 };
 }
 
 /// Stored codes.
@@ -82,6 +105,9 @@ impl Default for Policy {
             spool_dir: PathBuf::from("/var/spool/pam_otp"),
             run_dir: PathBuf::from("/run/pam_otp"),
             window: 1,
+            max_drift: 4,
+            look_ahead: 5,
+            remember: None,
             on_read_only: OnReadOnly::Deny,
             remote_services: [
                 "sshd",
@@ -110,6 +136,7 @@ impl Default for ThrottlePolicy {
             burst: 12,
             reserved: 3,
             lock_after: 100,
+            breadth: Breadth::USUAL,
         }
     }
 }
@@ -254,6 +281,42 @@ const KEYS: &[Key] = &[
             )
         },
         show: |policy| Value::Number(policy.window.into()),
+    },
+    Key {
+        name: "max_drift",
+        take: |policy, value| {
+            put(
+                &mut policy.max_drift,
+                number(value, 0, 20),
+                "takes a number of steps from 0 to 20",
+            )
+        },
+        show: |policy| Value::Number(policy.max_drift.into()),
+    },
+    Key {
+        name: "look_ahead",
+        take: |policy, value| {
+            put(
+                &mut policy.look_ahead,
+                number(value, 0, 50),
+                "takes a number of counters from 0 to 50",
+            )
+        },
+        show: |policy| Value::Number(policy.look_ahead.into()),
+    },
+    Key {
+        name: "remember",
+        take: |policy, value| {
+            let off = (value.as_str() == Some("off")).then_some(None);
+            let within_a_month = |span: &Duration| *span <= Duration::from_secs(30 * 24 * 60 * 60);
+            let span = duration(value).filter(within_a_month).map(Some);
+            put(
+                &mut policy.remember,
+                off.or(span),
+                "takes \"off\" or a duration up to \"30d\"",
+            )
+        },
+        show: |policy| policy.remember.map_or(Value::Text("off".to_owned()), span),
     },
     Key {
         name: "on_read_only",

@@ -1,5 +1,7 @@
-//! What a login changes: used steps, throttle, used recovery codes. FILEFORMAT.md has the record.
+//! What a login changes: used steps and counters, drift, throttle, used recovery codes, remembered origins. FILEFORMAT.md
+//! has the record.
 
+use crate::drift::Drift;
 use crate::enrollment::{Enrollment, Generation, MAX_AUTHENTICATORS};
 use crate::origin::Origin;
 use crate::throttle::Throttle;
@@ -14,6 +16,8 @@ const LONG_PAST: u64 = 100_000;
 pub const MAX_AUTHENTICATOR_STATES: usize = MAX_AUTHENTICATORS + 1;
 /// Entries kept for lists of recovery codes: the one in force, and one that is replacing it.
 pub const MAX_RECOVERY_STATES: usize = 2;
+/// Origins remembered because a code was accepted from there.
+pub const MAX_REMEMBERED: usize = 8;
 
 /// Everything a login changes for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +34,17 @@ pub struct State {
     pub authenticators: Vec<AuthenticatorState>,
     /// One entry a list of recovery codes, by its generation.
     pub recovery: Vec<RecoveryState>,
+    /// From where a code was accepted and when, the most recent last. Kept only where the policy remembers origins.
+    pub remembered: Vec<Remembered>,
+}
+
+/// An origin from which a code was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// An address.
+    pub origin: Origin,
+    /// When the code was accepted.
+    pub at: UnixTime,
 }
 
 /// The last accepted code.
@@ -48,10 +63,10 @@ pub struct LastLogin {
 pub struct AuthenticatorState {
     /// The secret this belongs to.
     pub generation: Generation,
-    /// Steps whose codes are dead.
+    /// Steps (of a HOTP: counters) whose codes are dead.
     pub used: UsedSteps,
-    /// Steps by which the last accepted code was ahead of our clock (behind: negative).
-    pub drift: i32,
+    /// How far its clock is off.
+    pub drift: Drift,
     /// When its last code was accepted.
     pub last_used_at: Option<UnixTime>,
 }
@@ -72,7 +87,7 @@ impl AuthenticatorState {
         Self {
             generation,
             used: UsedSteps::NONE,
-            drift: 0,
+            drift: Drift::NONE,
             last_used_at: None,
         }
     }
@@ -110,6 +125,15 @@ impl State {
         self.recovery
             .iter()
             .find(|entry| entry.generation == generation)
+    }
+
+    /// Remembers that a code was accepted from `origin`; the one longest unheard of makes room.
+    pub fn remember(&mut self, origin: Origin, at: UnixTime) {
+        self.remembered.retain(|known| known.origin != origin);
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.remove(0);
+        }
+        self.remembered.push(Remembered { origin, at });
     }
 
     /// Notes that `enrollment` is durable: it was seen, and nothing of another one stays.
@@ -181,6 +205,20 @@ impl UsedSteps {
         &self.runs
     }
 
+    /// The first counter of a HOTP that is not dead (RFC 4226 section 7.2); `None` at the end of all counters.
+    #[must_use]
+    pub fn next_counter(&self) -> Option<u64> {
+        match self.floor {
+            None => Some(0),
+            Some(floor) => floor.checked_add(1),
+        }
+    }
+
+    /// Kills every counter up to and including this one.
+    pub fn raise_to(&mut self, counter: u64) {
+        self.floor = self.floor.max(Some(counter));
+    }
+
     /// Whether the code of `step` is dead, where `horizon` is the last step that is not in the future (now + window).
     #[must_use]
     pub fn is_dead(&self, step: TimeStep, horizon: TimeStep) -> bool {
@@ -202,6 +240,19 @@ impl UsedSteps {
         self.join_neighbours();
         while self.runs.len() > MAX_INTERVALS {
             self.make_room(horizon.number());
+        }
+    }
+
+    /// Marks all that `other` has. Where there is no room the nearest become one: nothing is forgotten.
+    pub fn add(&mut self, other: &Self) {
+        self.floor = self.floor.max(other.floor);
+        for run in &other.runs {
+            self.runs.push(*run);
+            self.runs.sort_unstable();
+            self.join_neighbours();
+            while self.runs.len() > MAX_INTERVALS {
+                self.make_room(0);
+            }
         }
     }
 

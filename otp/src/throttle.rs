@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::origin::Origin;
-use crate::policy::ThrottlePolicy;
+use crate::policy::{Breadth, ThrottlePolicy};
 use crate::time::UnixTime;
 
 /// Origins remembered because they succeeded; strangers never push them out.
@@ -185,11 +185,23 @@ impl Throttle {
 }
 
 impl ThrottlePolicy {
-    /// How long the account's bucket takes to leak one failure.
+    /// How long the account's bucket takes to leak one failure: longer where a guess is right for more codes.
     #[must_use]
     pub fn drip(&self) -> Duration {
+        let Breadth { codes, usual } = self.breadth;
         let day = 24_u64.saturating_mul(60 * 60);
-        Duration::from_secs(day.checked_div(u64::from(self.per_day)).unwrap_or(day))
+        let drip = day.checked_div(u64::from(self.per_day)).unwrap_or(day);
+        let slowed = drip.saturating_mul(codes.max(usual).into());
+        Duration::from_secs(slowed.checked_div(usual.into()).unwrap_or(drip))
+    }
+
+    /// The same policy for a user of whom so many codes are right at once.
+    #[must_use]
+    pub fn with_breadth(&self, breadth: Breadth) -> Self {
+        Self {
+            breadth,
+            ..self.clone()
+        }
     }
 
     /// The hold after so many failures in a row from one origin: none while they are free, then the first

@@ -22,7 +22,10 @@ use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::Policy;
 use otp::secret::Secret;
-use otp::store::{Enrolled, Error, FileStore, Issue, NewEnrollment, Store, load_policy};
+use otp::state::AuthenticatorState;
+use otp::store::{
+    Enrolled, Error, FileStore, Issue, NewEnrollment, Place, Store, TakenAway, load_policy,
+};
 use otp::time::{Period, TimeStep, UnixTime};
 use otp::totp;
 use otp::user::{Account, UserName};
@@ -136,24 +139,24 @@ fn account(user: &str) -> Account {
 }
 
 fn new_enrollment(generation: u64, replace: bool) -> NewEnrollment {
-    NewEnrollment {
-        authenticator: Authenticator {
-            name: "phone".to_owned(),
-            generation: Generation::from_bits(generation),
-            kind: Kind::Totp {
-                period: Period::THIRTY,
-            },
-            secret: Secret::from_base32(SECRET).unwrap(),
-            algorithm: Algorithm::Sha1,
-            length: CodeLength::SIX,
-            issuer: "host".to_owned(),
-            label: "alice".to_owned(),
-            enrolled_at: NOW,
+    let authenticator = Authenticator {
+        name: "phone".to_owned(),
+        generation: Generation::from_bits(generation),
+        kind: Kind::Totp {
+            period: Period::THIRTY,
         },
-        recovery: None,
-        confirmed: None,
-        replace,
+        secret: Secret::from_base32(SECRET).unwrap(),
+        algorithm: Algorithm::Sha1,
+        length: CodeLength::SIX,
+        issuer: "host".to_owned(),
+        label: "alice".to_owned(),
+        enrolled_at: NOW,
+    };
+    let mut new = NewEnrollment::of(authenticator);
+    if replace {
+        new.place = Place::InsteadOf(None);
     }
+    new
 }
 
 fn code(offset: i64) -> String {
@@ -226,7 +229,7 @@ fn the_confirming_code_is_used() {
     let house = House::new();
     let step = TimeStep::at(NOW, Period::THIRTY);
     let mut new = new_enrollment(1, false);
-    new.confirmed = Some((step, step));
+    new.authenticators[0].1.used.mark(step, step);
     let enrolled = house.store().enroll(&account("alice"), new).unwrap();
     assert_eq!(enrolled, Enrolled::New);
     assert!(!house.accepts("alice", &code(0)));
@@ -246,6 +249,7 @@ fn recovery_codes_survive_a_new_secret_and_a_new_list_ends_the_old() {
         let generation = Generation::from_bits(generation);
         RecoveryList {
             generation,
+            digits: None,
             digests: vec![key().recovery(&account("alice").name, generation, &code)],
         }
     };
@@ -780,4 +784,94 @@ fn removing_during_a_first_enrolment_leaves_all_or_nothing() {
         });
         assert!(house.answer("alice", &code(0)).is_ok());
     }
+}
+
+fn another(name: &str, secret: &str, place: Place) -> NewEnrollment {
+    let generation = name.bytes().map(u64::from).sum();
+    let mut new = new_enrollment(generation, false);
+    let (authenticator, started) = &mut new.authenticators[0];
+    authenticator.name = name.to_owned();
+    authenticator.secret = Secret::from_base32(secret).unwrap();
+    *started = AuthenticatorState::fresh(authenticator.generation);
+    new.place = place;
+    new
+}
+
+const TABLET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+
+#[test]
+fn a_second_authenticator_leaves_the_first_as_it_was() {
+    let house = House::new();
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+    let enroll = |new| house.store().enroll(&account("alice"), new).unwrap();
+    let tablet = || another("tablet", TABLET, Place::Beside);
+    assert_eq!(enroll(tablet()), Enrolled::Added);
+    assert!(!house.accepts("alice", &code(0)), "it stays used");
+    assert_eq!(enroll(tablet()), Enrolled::NameTaken);
+    assert_eq!(
+        enroll(another("token", SECRET, Place::Beside)),
+        Enrolled::Added
+    );
+    assert!(!house.accepts("alice", &code(0)), "whatever it is called");
+    assert_eq!(
+        enroll(another("fourth", TABLET, Place::Beside)),
+        Enrolled::TooMany
+    );
+    let of = |name: &str| Place::InsteadOf(Some(name.to_owned()));
+    assert_eq!(
+        enroll(another("clock", TABLET, of("watch"))),
+        Enrolled::NoSuch
+    );
+    assert_eq!(
+        enroll(another("clock", TABLET, Place::InsteadOf(None))),
+        Enrolled::NoSuch
+    );
+    assert_eq!(
+        enroll(another("clock", TABLET, of("token"))),
+        Enrolled::Replaced
+    );
+    let record = house.store().read(&account("alice")).unwrap();
+    let known = record.enrollment.unwrap().authenticators;
+    let names: Vec<_> = known.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["phone", "tablet", "clock"]);
+    assert_eq!(record.state.authenticators.len(), 3);
+    assert!(house.accepts("alice", &code(1)), "the phone works on");
+}
+
+#[test]
+fn authenticators_go_one_by_one_and_never_the_last() {
+    let house = House::new();
+    house.enroll("alice");
+    let store = house.store();
+    let new = another("tablet", TABLET, Place::Beside);
+    assert_eq!(
+        store.enroll(&account("alice"), new).unwrap(),
+        Enrolled::Added
+    );
+    let take = |name| store.remove_authenticator(&account("alice"), name).unwrap();
+    assert_eq!(take("watch"), TakenAway::NoSuch);
+    assert_eq!(take("phone"), TakenAway::Gone);
+    assert!(!house.accepts("alice", &code(0)));
+    assert_eq!(take("tablet"), TakenAway::Last);
+    let nobody = store.remove_authenticator(&account("nobody"), "phone");
+    assert_eq!(nobody.unwrap(), TakenAway::NoSuch);
+}
+
+#[test]
+fn the_same_secret_with_another_period_is_not_locked_out_by_its_old_steps() {
+    let house = House::new();
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+    let mut new = another("phone", SECRET, Place::InsteadOf(None));
+    let minute = Period::from_secs(60).unwrap();
+    new.authenticators[0].0.kind = Kind::Totp { period: minute };
+    assert_eq!(
+        house.store().enroll(&account("alice"), new).unwrap(),
+        Enrolled::Replaced
+    );
+    let secret = Secret::from_base32(SECRET).unwrap();
+    let step = TimeStep::at(NOW, minute);
+    let shown = totp::code(&secret, Algorithm::Sha1, CodeLength::SIX, step);
+    assert!(house.accepts("alice", shown.expose()));
 }

@@ -3,13 +3,14 @@
 
 use std::net::IpAddr;
 
+use crate::drift::Drift;
 use crate::enrollment::Generation;
 use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_REASON, StoredCode};
 use crate::keyed::Digest;
 use crate::origin::Origin;
 use crate::state::{
     AuthenticatorState, LastLogin, MAX_AUTHENTICATOR_STATES, MAX_INTERVALS, MAX_RECOVERY_STATES,
-    RecoveryState, State, UsedSteps,
+    MAX_REMEMBERED, RecoveryState, Remembered, State, UsedSteps,
 };
 use crate::throttle::{MAX_STRANGERS, MAX_TRUSTED, OriginRecord, Throttle};
 use crate::time::UnixTime;
@@ -32,6 +33,10 @@ pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
         u64_to(out, entry.generation.bits());
         u64_to(out, entry.used);
     });
+    list_to(&mut out, &state.remembered, |out, known| {
+        origin_to(out, known.origin);
+        time_to(out, known.at);
+    });
     out
 }
 
@@ -49,6 +54,12 @@ pub(super) fn state_from(bytes: &[u8]) -> Option<(u32, State)> {
             Some(RecoveryState {
                 generation: Generation::from_bits(from.u64()?),
                 used: from.u64()?,
+            })
+        })?,
+        remembered: from.list(MAX_REMEMBERED, |from| {
+            Some(Remembered {
+                origin: origin_from(from)?,
+                at: from.time()?,
             })
         })?,
     };
@@ -144,7 +155,9 @@ fn last_from(from: &mut Reader<'_>) -> Option<LastLogin> {
 fn authenticator_to(out: &mut Vec<u8>, entry: &AuthenticatorState) {
     u64_to(out, entry.generation.bits());
     moment_to(out, entry.last_used_at);
-    out.extend(entry.drift.to_le_bytes());
+    out.extend(entry.drift.last.to_le_bytes());
+    out.extend(entry.drift.kept.to_le_bytes());
+    out.extend(entry.drift.lean.to_le_bytes());
     list_to(out, entry.used.floor().as_slice(), |out, floor| {
         u64_to(out, *floor);
     });
@@ -160,7 +173,11 @@ fn authenticator_from(from: &mut Reader<'_>) -> Option<AuthenticatorState> {
     Some(AuthenticatorState {
         generation: Generation::from_bits(from.u64()?),
         last_used_at: from.moment()?,
-        drift: i32::from_le_bytes(from.array()?),
+        drift: Drift {
+            last: i32::from_le_bytes(from.array()?),
+            kept: i32::from_le_bytes(from.array()?),
+            lean: i8::from_le_bytes(from.array()?),
+        },
         used: {
             let floor = from.list(1, Reader::u64)?.pop();
             let runs = from.list(MAX_INTERVALS, |from| {
@@ -320,13 +337,20 @@ mod tests {
         }
         for generation in 0..4 {
             let mut entry = AuthenticatorState::fresh(Generation::from_bits(generation));
-            entry.drift = -3;
+            entry.drift = Drift {
+                last: -3,
+                kept: -2,
+                lean: -1,
+            };
             for step in 0..100 {
                 let step = TimeStep::new(60_000_000 + step * 2880);
                 entry.used.mark(step, step);
             }
             assert_eq!(entry.used.runs().len(), MAX_INTERVALS);
             state.authenticators.push(entry);
+        }
+        for n in 0..8 {
+            state.remember(origin(n), UnixTime::from_secs(u64::MAX));
         }
         for generation in 0..2 {
             state.recovery.push(RecoveryState {

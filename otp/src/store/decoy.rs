@@ -120,6 +120,7 @@ fn enrollment() -> Option<Enrollment> {
         }],
         recovery: Some(RecoveryList {
             generation: GENERATION,
+            digits: None,
             digests: vec![Digest::from_bytes([0; 32]); RECOVERY_CODES],
         }),
     })

@@ -16,8 +16,8 @@ use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
 use super::fallback::Fallback;
 use super::slots::{self, Format, Slots};
 use super::{
-    Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, codec, fresh_recovery, secrets,
-    state_with,
+    Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, TakenAway, codec, enrolling,
+    fresh_recovery, secrets,
 };
 use crate::enrollment::{Enrollment, RecoveryList};
 use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
@@ -426,30 +426,33 @@ impl Store for FileStore {
     fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {
         let mut held = self.hold(account, self.lock_or_create(account)?)?;
         let old = held.record.enrollment.take();
-        if old.is_some() && !new.replace {
-            return Ok(Enrolled::Already);
-        }
-        let came = if old.is_some() {
-            Enrolled::Replaced
-        } else {
-            Enrolled::New
+        let plan = match enrolling::plan(old, &held.record.state, new) {
+            Ok(plan) => plan,
+            Err(came) => return Ok(came),
         };
-        let old = old.unwrap_or_default();
         // What the new secret may not accept is durable before the secret is; then the old entries go.
-        let mut state = held.record.state.clone();
-        state.keep_only(&old);
-        state.throttle.failures = 0;
-        let mut state = state_with(&state, &new, &old);
-        held.write(state.clone())?;
-        let enrollment = Enrollment {
-            authenticators: vec![new.authenticator],
-            recovery: new.recovery.or(old.recovery),
+        held.write(plan.before)?;
+        self.write_enrollment(&account.name, held.uid, &plan.enrollment)?;
+        // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
+        let _ = held.write(plan.after);
+        Ok(plan.came)
+    }
+
+    fn remove_authenticator(&self, account: &Account, name: &str) -> Result<TakenAway, Error> {
+        let Some(locked) = self.lock(&account.name)? else {
+            return self.unheld(account).map(|_| TakenAway::NoSuch);
+        };
+        let mut held = self.hold(account, locked)?;
+        let Some(old) = held.record.enrollment.take() else {
+            return Ok(TakenAway::NoSuch);
+        };
+        let (enrollment, after) = match enrolling::without(&old, &held.record.state, name) {
+            Ok(left) => left,
+            Err(why) => return Ok(why),
         };
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        state.settle(&enrollment);
-        // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
-        let _ = held.write(state);
-        Ok(came)
+        let _ = held.write(after);
+        Ok(TakenAway::Gone)
     }
 
     fn replace_recovery(&self, account: &Account, list: RecoveryList) -> Result<bool, Error> {
