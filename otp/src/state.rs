@@ -271,7 +271,8 @@ impl UsedSteps {
 
     /// One run fewer. What is long past raises the floor; else two neighbours become one, which kills the few steps
     /// between them too: nothing is ever forgotten. The floor stays behind so that logins made while the clock was
-    /// ahead, however many, do not lift it above the present.
+    /// ahead, however many, do not lift it above the present. A gap longer than every later one may be where the clock
+    /// jumped, and the present is in it once the clock is back: it goes last (ADR 4).
     fn make_room(&mut self, horizon: u64) {
         let is_long_past = |run: &(u64, u64)| run.1.saturating_add(LONG_PAST) <= horizon;
         if let Some((_, last)) = self.runs.first().copied().filter(is_long_past) {
@@ -279,17 +280,18 @@ impl UsedSteps {
             self.runs.remove(0);
             return;
         }
-        let gap = |pair: &[(u64, u64)]| match pair {
-            [(_, end), (start, _)] => start.saturating_sub(*end),
-            _ => u64::MAX,
-        };
-        let Some(narrowest) = self
-            .runs
-            .windows(2)
-            .enumerate()
-            .min_by_key(|(_, pair)| gap(pair))
-            .map(|(index, _)| index)
-        else {
+        let mut longest_later = 0;
+        let gaps = self.runs.windows(2).enumerate().rev();
+        let narrowest = gaps.map(|(index, pair)| {
+            let gap = match pair {
+                [(_, end), (start, _)] => start.saturating_sub(*end),
+                _ => u64::MAX,
+            };
+            let may_be_a_jump = gap > longest_later;
+            longest_later = longest_later.max(gap);
+            (may_be_a_jump, gap, index)
+        });
+        let Some((_, _, narrowest)) = narrowest.min() else {
             return;
         };
         let (_, end) = self.runs.remove(narrowest.saturating_add(1));
@@ -357,6 +359,27 @@ mod tests {
             }
             assert!(!dead(&used, now, now + 1), "{ahead} steps ahead and back");
             assert!(later.iter().all(|step| dead(&used, *step, now + 1)));
+        }
+    }
+
+    #[test]
+    fn a_jump_shorter_than_every_pause_between_logins_leaves_the_present_alive() {
+        // For so long that the set is full, and no gap in it is short.
+        for (pause, jump) in [(240, 3), (240, 120), (240, 239), (60, 40), (1_500, 20)] {
+            for (logins, apart) in [(1, 1), (2, 1), (5, 1), (2, 2), (100, 2)] {
+                let mut used = UsedSteps::NONE;
+                for n in 0..720 {
+                    mark(&mut used, 10_000 + n * pause, 10_001 + n * pause);
+                }
+                let now = 10_001 + 719 * pause;
+                let later: Vec<u64> = (0..logins).map(|n| now + jump + n * apart).collect();
+                for step in &later {
+                    mark(&mut used, *step, step + 1);
+                }
+                let what = format!("{pause} steps between, {jump} ahead, {logins} there");
+                assert!(!dead(&used, now, now + 1), "{what}");
+                assert!(later.iter().all(|step| dead(&used, *step, now + 1)));
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use otp::issued::{CodeId, Fate, StoredCode};
 use otp::keyed::DigestKey;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
-use otp::policy::Policy;
+use otp::policy::{OnReadOnly, Policy};
 use otp::secret::Secret;
 use otp::state::AuthenticatorState;
 use otp::store::{
@@ -48,6 +48,7 @@ impl House {
         let policy = Policy {
             state_dir: dir.path().join("lib/pam_otp"),
             spool_dir: dir.path().join("spool/pam_otp"),
+            run_dir: dir.path().join("run/pam_otp"),
             ..Policy::default()
         };
         FileStore::open_or_create(&policy).unwrap();
@@ -762,6 +763,26 @@ fn a_secret_enrolled_again_keeps_its_used_steps() {
         .enroll(&account("alice"), new_enrollment(2, true));
     assert_eq!(again.unwrap(), Enrolled::Replaced);
     assert!(!house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn what_run_has_of_a_record_that_is_gone_does_not_count() {
+    let mut house = House::new();
+    house.policy.on_read_only = OnReadOnly::Totp;
+    house.enroll("alice");
+    let kept = house.policy.run_dir.join("state/alice");
+    for _ in 0..3 {
+        assert!(!house.accepts("alice", &code(5)));
+    }
+    fs::copy(house.state("state/alice"), &kept).unwrap();
+    for file in ["state/alice", "secrets/alice"] {
+        fs::remove_file(house.state(file)).unwrap();
+    }
+    house.enroll("alice");
+    let record = house.store().read(&account("alice")).unwrap();
+    assert_eq!(record.state.throttle.failures, 0);
+    assert!(house.store().remove(&account("alice")).unwrap());
+    assert!(!kept.exists());
 }
 
 #[test]

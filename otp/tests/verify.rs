@@ -351,6 +351,27 @@ fn a_strangers_guesses_never_spend_a_code_its_owner_holds() {
 }
 
 #[test]
+fn somebody_on_this_machine_guesses_from_one_address_whichever_she_binds() {
+    let mut user = User::enrolled();
+    user.issue("49203918", 600);
+    for n in 1..=60 {
+        let loopback = Origin::of_address(std::net::Ipv4Addr::new(127, 0, n, 1).into());
+        let wrong = user.wrong();
+        for typed in ["11111111", &wrong] {
+            assert!(matches!(
+                user.answer_from(loopback, typed),
+                Verdict::Refused(_)
+            ));
+        }
+    }
+    let totp = accepted(Method::Totp, Some(0));
+    let phone = user.phone(0);
+    assert_eq!(user.answer_from(elsewhere(1), &phone), totp);
+    let issued = accepted(Method::Issued, None);
+    assert_eq!(user.answer_from(elsewhere(2), "49203918"), issued);
+}
+
+#[test]
 fn fifty_guesses_from_everywhere_end_a_code() {
     let mut guest = User::unknown();
     guest.issue("48210937", 600);

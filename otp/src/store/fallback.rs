@@ -66,6 +66,16 @@ impl Fallback {
         Ok(())
     }
 
+    /// The sequence number that a state file made now has to follow: what is kept here of one that is gone does not count.
+    /// It is not deleted, because without the lock somebody may have made the file in the meantime, and this may be hers.
+    pub(super) fn last(&self, name: &str) -> u64 {
+        let here = self.state.as_ref().and_then(|dir| {
+            let file = dir.file(name, Access::Read, Privacy::RootOnly).ok()??;
+            Slots::read(&file, STATE_FORMAT, &dir.path_of(name)).ok()
+        });
+        here.map_or(0, |slots| slots.sequence())
+    }
+
     /// Keeps a record that follows the one with this sequence number.
     pub(super) fn write(&self, name: &str, before: u64, payload: &[u8]) -> Result<(), Error> {
         let path = Path::new(STATE).join(name);

@@ -195,10 +195,9 @@ impl FileStore {
                 return Ok(locked);
             }
             let name = account.name.file_name();
-            self.fallback.forget(&name)?;
             let payload = codec::state_bytes(account.uid.unwrap_or(0), &State::default());
-            self.state
-                .write(&name, &slots::fresh(STATE_FORMAT, &payload), false)?;
+            let fresh = slots::fresh_after(self.fallback.last(&name), STATE_FORMAT, &payload);
+            self.state.write(&name, &fresh, false)?;
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tests::pam::{Login, Report, line};
-use tests::sandbox::{is_real_root, sandboxed};
+use tests::sandbox::{Extras, OTPCTL, is_real_root, sandboxed, sandboxed_with, with_otpctl};
 use tests::syslog::Syslog;
 use tests::users::{Phone, issue, state, store};
 
@@ -214,6 +214,37 @@ fn with_totp_a_reboot_reopens_nothing() {
         run("touch -d '-210 sec' /run/pam_otp/born");
         assert!(!accepted(&phone.code_at(-2)));
         assert!(accepted(&phone.code()));
+    });
+}
+
+/// `otpctl issue` finds no record of the user and stands still before it makes one; meanwhile somebody else makes it, and a
+/// code is used that only /run has.
+#[test]
+fn what_run_has_of_a_record_outlives_whoever_finds_none() {
+    let extras = Extras {
+        programs: Some(with_otpctl),
+        ..Extras::default()
+    };
+    sandboxed_with(extras, || {
+        line("nodelay");
+        // The machine's key is there, so that the first thing to be made is the record.
+        issue("bob", STORED, 600);
+        totp_goes_on();
+        let trace = "trace=openat,unlinkat,renameat2";
+        let calls = "inject=unlinkat,renameat2:delay_enter=5000000:when=1";
+        let mut issue = Command::new("strace")
+            .args(["-o", "/tmp/trace", "-e", trace, "-e", calls])
+            .args([OTPCTL, "issue", "alice", "--json"])
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let phone = Phone::enrolled("alice", &[]);
+        make_read_only();
+        let code = phone.code();
+        assert!(accepted(&code));
+        assert!(Path::new("/run/pam_otp/state/alice").exists());
+        issue.wait().unwrap();
+        assert!(!accepted(&code), "again");
     });
 }
 
