@@ -1,5 +1,8 @@
 //! What a local user brings into a login as another: su, sudo and the like take over her limits, her mask and her signals.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use tests::pam::{Login, Session, line};
 use tests::processes::in_a_child;
 use tests::sandbox::sandboxed;
@@ -87,4 +90,26 @@ fn few_descriptors(count: libc::rlim_t) {
     // SAFETY: the limits outlive the call.
     let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) };
     assert_eq!(set, 0);
+}
+
+/// Root may read what has no mode at all, but the timer's `otpctl sweep` is root without that power: it failed until the
+/// next boot.
+#[test]
+fn what_a_login_makes_has_its_mode_whatever_the_mask() {
+    sandboxed(|| {
+        line("nodelay");
+        let phone = Phone::enrolled("alice", &[]);
+        fs::write("/etc/security/otp.toml", "on_read_only = \"totp\"\n").unwrap();
+        in_a_child(|| {
+            // SAFETY: takes a number.
+            unsafe { libc::umask(0o777) };
+            let login = Login::of("alice").typing(&*phone.code());
+            assert_eq!(login.authenticate().answer, "PAM_AUTH_ERR", "too early");
+        });
+        for (made, mode) in [("", 0o755), ("/state", 0o700), ("/born", 0o600)] {
+            let made = format!("/run/pam_otp{made}");
+            let found = fs::metadata(&made).unwrap().permissions().mode();
+            assert_eq!(found & 0o7777, mode, "{made}");
+        }
+    });
 }
