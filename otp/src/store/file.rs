@@ -112,7 +112,7 @@ impl FileStore {
         }
         for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
             // A marker that is there may not last yet: whoever made it may have been killed.
-            if dir.has(marker)? {
+            if dir.has_file(marker, Privacy::RootOnly)? {
                 dir.sync()?;
             } else {
                 dir.write(marker, b"", false)?;
