@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use zeroize::Zeroizing;
 
@@ -169,14 +169,19 @@ impl Dir {
         privacy: Privacy,
     ) -> Result<Self, Error> {
         let path = self.path_of(name.as_ref());
-        match mkdirat(&self.fd, name.as_ref(), privacy.mode()) {
-            Ok(()) | Err(Errno::EEXIST) => self.sync()?,
+        let made = match mkdirat(&self.fd, name.as_ref(), privacy.mode()) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
             Err(errno) => return Err(io(&path, "make the directory", errno)),
+        };
+        self.sync()?;
+        let Some(sub) = self.sub(name, privacy)? else {
+            return Err(Error::Missing { path });
+        };
+        if made {
+            unmask(&sub.fd, privacy.mode(), &path)?;
         }
-        match self.sub(name, privacy)? {
-            Some(sub) => Ok(sub),
-            None => Err(Error::Missing { path }),
-        }
+        Ok(sub)
     }
 
     fn audited(fd: OwnedFd, path: PathBuf, privacy: Privacy) -> Result<Self, Error> {
@@ -293,7 +298,10 @@ impl Dir {
             let turn = TURN.fetch_add(1, Ordering::Relaxed);
             let half_made = format!("{HALF_MADE}{name}.{}.{turn}", std::process::id());
             match openat(&self.fd, half_made.as_str(), flags, mode) {
-                Ok(fd) => return Ok((half_made, File::from(fd))),
+                Ok(fd) => {
+                    unmask(&fd, mode, &self.path_of(name))?;
+                    return Ok((half_made, File::from(fd)));
+                }
                 Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(io(&self.path_of(name), "make", errno)),
             }
@@ -398,6 +406,15 @@ fn read_from_start(file: &File, buffer: &mut [u8], size: usize) -> std::io::Resu
         }
     }
     Ok(filled)
+}
+
+/// Gives what was made its mode back: the mask is our caller's, and may have taken away more than it should.
+fn unmask(made: &OwnedFd, mode: Mode, path: &Path) -> Result<(), Error> {
+    let stat = fstat(made).map_err(|errno| io(path, "look at", errno))?;
+    if Mode::from_bits_truncate(stat.st_mode & 0o777) == mode {
+        return Ok(());
+    }
+    fchmod(made, mode).map_err(|errno| io(path, "set the mode of", errno))
 }
 
 fn fill(mut file: File, content: &[u8]) -> std::io::Result<()> {

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::resource::{Resource, getrlimit};
 use zeroize::Zeroizing;
 
 use super::decoy::Decoy;
-use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
+use super::dir::{Access, Dir, Privacy, damaged, failed, io, still_named};
 use super::fallback::Fallback;
 use super::slots::{self, Format, Slots};
 use super::{
@@ -76,6 +77,7 @@ struct Held {
 impl FileStore {
     /// Opens the store that is there: what a login does.
     pub fn open(policy: &Policy) -> Result<Self, Error> {
+        whole_files(policy)?;
         let root = Dir::open(&policy.state_dir, Privacy::RootOnly)?;
         let sub = |name| {
             let path = root.path_of(name);
@@ -96,6 +98,7 @@ impl FileStore {
 
     /// Opens the store, making what is missing of it (root, 0700) where the parent is safe. The marker comes last.
     pub fn open_or_create(policy: &Policy) -> Result<Self, Error> {
+        whole_files(policy)?;
         let root = Dir::open_or_create(&policy.state_dir, Privacy::RootOnly)?;
         let store = Self {
             secrets: root.make_sub(SECRETS, Privacy::RootOnly)?,
@@ -109,7 +112,7 @@ impl FileStore {
         }
         for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
             // A marker that is there may not last yet: whoever made it may have been killed.
-            if dir.has(marker)? {
+            if dir.has_file(marker, Privacy::RootOnly)? {
                 dir.sync()?;
             } else {
                 dir.write(marker, b"", false)?;
@@ -587,6 +590,19 @@ impl Store for FileStore {
         }
         self.key()
     }
+}
+
+/// Whether this process may write each of our files from end to end. Whoever starts su or sudo sets their limits: one that
+/// strikes in the middle would kill the host, or let a guess fail before it is counted.
+fn whole_files(policy: &Policy) -> Result<(), Error> {
+    let (size, _) = getrlimit(Resource::RLIMIT_FSIZE)
+        .map_err(|errno| io(&policy.state_dir, "write to", errno))?;
+    if size >= secrets::MAX_SECRETS as u64 {
+        return Ok(());
+    }
+    let why = "this process may not write files of 16 KiB (ulimit -f), so nothing is judged";
+    let why = std::io::Error::other(why);
+    Err(failed(&policy.state_dir, "write to", why))
 }
 
 fn is_read_only(source: &std::io::Error) -> bool {

@@ -108,7 +108,7 @@ impl Showing<'_> {
             Form::Png(path) | Form::Svg(path) => {
                 page.paragraph(&format!(
                     "Scan {} with an authenticator app",
-                    path.display()
+                    words::printable(&path.display().to_string())
                 ));
                 page.paragraph("It holds the secret: remove it when it is scanned.");
                 page.blank();
