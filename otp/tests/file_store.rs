@@ -648,6 +648,38 @@ fn a_policy_others_may_write_is_refused() {
 }
 
 #[test]
+fn every_fault_of_a_policy_is_told_with_its_file_and_line() {
+    let dir = tempfile::Builder::new().tempdir_in("/run").unwrap();
+    let path = dir.path().join("otp.toml");
+    let load = |content: &[u8]| {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        load_policy(Some(&path)).map(|parsed| parsed.policy.window)
+    };
+    let why = |content: &[u8]| {
+        let why = load(content).err().unwrap().to_string();
+        let rest = why.strip_prefix(path.to_str().unwrap());
+        rest.unwrap().to_owned()
+    };
+    assert_eq!(
+        why(b"free = 1\nwindow = 11\n"),
+        " line 1: unknown key \"free\": did you mean throttle.free?; line 2: window takes a number of steps from 0 to 10"
+    );
+    assert_eq!(
+        why(b"window = 1\n# \xff\nwindow = 2\n"),
+        " line 2: it is not UTF-8"
+    );
+    let long = |length: usize| [&b"window = 3\n#"[..], &vec![b'#'; length - 12]].concat();
+    assert_eq!(load(&long(64 * 1024)).unwrap(), 3);
+    let too_long = load(&long(64 * 1024 + 1)).err().unwrap().to_string();
+    assert!(too_long.contains("larger than 65536 bytes"), "{too_long}");
+    let relative = load_policy(Some(Path::new("otp.toml"))).err().unwrap();
+    assert!(relative.to_string().contains("its absolute path"));
+    let nowhere = load_policy(Some(&dir.path().join("no/otp.toml")));
+    assert!(nowhere.err().unwrap().to_string().contains("is not there"));
+}
+
+#[test]
 fn a_lock_that_is_held_is_waited_for_and_then_told() {
     let house = House::new();
     house.enroll("alice");
