@@ -515,6 +515,25 @@ mod tests {
     }
 
     #[test]
+    fn more_origins_or_authenticators_or_lists_than_there_can_be_are_damage() {
+        let whole = |change: fn(&mut State)| {
+            let mut state = fullest_state();
+            change(&mut state);
+            state_from(&state_bytes(1000, &state)).is_some()
+        };
+        assert!(whole(|_| ()));
+        assert!(!whole(|state| state
+            .throttle
+            .origins
+            .push(state.throttle.origins[0])));
+        assert!(!whole(|state| state.recovery.push(state.recovery[0])));
+        assert!(!whole(|state| {
+            let one = state.authenticators[0].clone();
+            state.authenticators.push(one);
+        }));
+    }
+
+    #[test]
     fn bytes_left_over_or_missing_are_damage() {
         let bytes = state_bytes(1000, &fullest_state());
         for length in 0..bytes.len() {
