@@ -707,6 +707,89 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_two_values_is_told_where_the_wrong_one_is_set() {
+        let text = "window = 1\n[throttle]\nmax_hold = \"1m\"\nfirst_hold = \"61s\"\n";
+        assert_eq!(
+            faults(text),
+            ["line 4: throttle.first_hold must not be longer than throttle.max_hold"]
+        );
+        let twice = "[throttle]\nfirst_hold = \"1h\"\nmax_hold = \"1m\"\n";
+        assert_eq!(faults(twice).len(), 1);
+        for equal in [
+            "[throttle]\nmax_hold = \"1m\"\nfirst_hold = \"1m\"\n",
+            "[issued]\nttl = \"5m\"\nmax_ttl = \"5m\"\n",
+        ] {
+            assert_eq!(faults(equal), [""; 0], "{equal}");
+        }
+        let longer = "[issued]\nttl = \"6m\"\nmax_ttl = \"5m\"\n";
+        assert_eq!(
+            faults(longer),
+            ["line 2: issued.ttl must not be longer than issued.max_ttl"]
+        );
+    }
+
+    #[test]
+    fn every_bound_is_where_the_fault_says_it_is() {
+        for (key, within, beyond) in [
+            ("window", &["0", "10"][..], &["11", "-1"][..]),
+            ("throttle.free", &["1", "10"], &["0", "11"]),
+            (
+                "throttle.max_hold",
+                &["\"7d\"", "\"30s\""],
+                &["\"8d\"", "\"604801s\""],
+            ),
+            ("throttle.per_day", &["1", "1000"], &["0", "1001"]),
+            ("throttle.burst", &["4", "1000"], &["0", "1001"]),
+            ("throttle.reserved", &["0", "11"], &["12", "1000"]),
+            ("throttle.lock_after", &["1", "100"], &["0", "101"]),
+            ("issued.digits", &["6", "10"], &["5", "11"]),
+            (
+                "issued.ttl",
+                &["\"1s\"", "\"24h\""],
+                &["\"86401s\"", "\"0s\""],
+            ),
+            (
+                "state_dir",
+                &["\"/srv/a..b\""],
+                &["\"/srv/../b\"", "\"srv\"", "1"],
+            ),
+            (
+                "remote_services",
+                &["[]", "[\"sshd\"]"],
+                &["[\"\"]", "[\"a b\"]", "\"sshd\"", "[1]"],
+            ),
+        ] {
+            for value in within {
+                let text = format!("{key} = {value}");
+                assert_eq!(faults(&text), [""; 0], "{text}");
+            }
+            for value in beyond {
+                let text = format!("{key} = {value}");
+                assert_eq!(faults(&text).len(), 1, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_named_and_nothing_else_is() {
+        for (key, meant) in [
+            ("free", ": did you mean throttle.free?"),
+            ("wind", ": did you mean window?"),
+            ("throttle.lock", ": did you mean throttle.lock_after?"),
+            ("state_path", ": did you mean state_dir?"),
+            ("win", ""),
+            ("x", ""),
+        ] {
+            let found = faults(&format!("{key} = 1"));
+            assert_eq!(found, [format!("line 1: unknown key {key:?}{meant}")]);
+        }
+        assert_eq!(
+            faults("\nthrottle = 3"),
+            ["line 2: throttle is a table: write [throttle]"]
+        );
+    }
+
+    #[test]
     fn broken_toml_is_named_by_line() {
         assert!(faults("window = 1\nwindow = 2\n")[0].starts_with("line 2:"));
         assert!(faults("\n\n= 3\n")[0].starts_with("line 3:"));
@@ -716,6 +799,9 @@ mod tests {
     fn durations_are_read_and_spelled() {
         for (text, secs) in [("1s", 1), ("10m", 600), ("24h", 86_400), ("7d", 604_800)] {
             assert_eq!(parse_duration(text), Some(Duration::from_secs(secs)));
+            assert_eq!(format_duration(Duration::from_secs(secs)), text);
+        }
+        for (secs, text) in [(0, "0s"), (59, "59s"), (61, "61s"), (90 * 60, "90m")] {
             assert_eq!(format_duration(Duration::from_secs(secs)), text);
         }
         for text in [

@@ -304,6 +304,10 @@ impl UsedSteps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrollment::{Authenticator, Kind, RecoveryList};
+    use crate::hotp::{Algorithm, CodeLength};
+    use crate::secret::Secret;
+    use crate::time::Period;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -402,6 +406,64 @@ mod tests {
         mark(&mut used, u64::MAX, u64::MAX);
         mark(&mut used, u64::MAX - 1, u64::MAX);
         assert_eq!(used.runs(), [(u64::MAX - 1, u64::MAX)]);
+    }
+
+    #[test]
+    fn what_belongs_to_no_enrolment_goes_and_what_belongs_to_it_stays() {
+        let [old, new] = [1, 2].map(Generation::from_bits);
+        let mut state = State::default();
+        for generation in [old, new] {
+            let mut entry = AuthenticatorState::fresh(generation);
+            entry.drift.last = 7;
+            state.authenticators.push(entry);
+            state.recovery.push(RecoveryState {
+                generation,
+                used: 5,
+            });
+        }
+        let enrollment = Enrollment {
+            authenticators: vec![authenticator(new)],
+            recovery: Some(RecoveryList {
+                generation: new,
+                digits: None,
+                digests: Vec::new(),
+            }),
+        };
+        let mut kept = state.clone();
+        kept.keep_only(&enrollment);
+        assert_eq!(kept.authenticators, state.authenticators[1..]);
+        assert_eq!(kept.recovery, state.recovery[1..]);
+        assert!(!kept.is_settled(&enrollment), "it was not noted yet");
+        state.enrolled = true;
+        assert!(!state.is_settled(&enrollment), "the old entries are there");
+        state.settle(&enrollment);
+        assert!(state.is_settled(&enrollment));
+        kept.settle(&enrollment);
+        assert_eq!(kept, state);
+        assert!(kept.enrolled);
+        assert_eq!(
+            state.authenticator(new).map(|entry| entry.drift.last),
+            Some(7)
+        );
+        assert_eq!(state.recovery(new).map(|entry| entry.used), Some(5));
+        assert_eq!(state.authenticator(old), None);
+        assert_eq!(state.recovery(old), None);
+    }
+
+    fn authenticator(generation: Generation) -> Authenticator {
+        Authenticator {
+            name: "phone".to_owned(),
+            generation,
+            kind: Kind::Totp {
+                period: Period::THIRTY,
+            },
+            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: String::new(),
+            label: String::new(),
+            enrolled_at: UnixTime::EPOCH,
+        }
     }
 
     #[test]

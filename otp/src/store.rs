@@ -294,3 +294,22 @@ pub(crate) fn fresh_recovery(generation: Generation) -> crate::state::RecoverySt
         used: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn what_the_operating_system_said_is_the_source_and_there_is_no_other() {
+        let path = PathBuf::from("x");
+        let error = Error::Io {
+            path: path.clone(),
+            doing: "read",
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        };
+        let source = error.source().unwrap().to_string();
+        assert_eq!(error.to_string(), format!("cannot read x: {source}"));
+        assert!(Error::Missing { path }.source().is_none());
+    }
+}

@@ -382,6 +382,28 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_forgotten_when_dry_and_a_stranger_a_longest_hold_after_his_own() {
+        let (policy, mut throttle) = (policy(), Throttle::default());
+        throttle.succeed(stranger(9));
+        for _ in 0..3 {
+            throttle.fail(stranger(1), NOW, &policy);
+            throttle.fail(stranger(9), NOW, &policy);
+        }
+        throttle.fail(stranger(2), NOW, &policy);
+        let settled = |secs| {
+            let mut throttle = throttle.clone();
+            throttle.settle(at(secs), &policy);
+            let origins = throttle.origins.iter().map(|record| record.origin);
+            (throttle.dry_at.is_some(), origins.collect::<Vec<_>>())
+        };
+        let (held, dry) = (30, 7 * 10_800);
+        assert!(settled(dry - 1).0 && !settled(dry).0);
+        let all = [stranger(1), stranger(9), stranger(2)];
+        assert_eq!(settled(held + 86_399).1, all);
+        assert_eq!(settled(held + 86_400).1, all[1..], "never held, or trusted");
+    }
+
+    #[test]
     fn no_wait_in_a_record_is_longer_than_the_longest() {
         let (policy, mut throttle) = (policy(), Throttle::default());
         throttle.fail(stranger(1), NOW, &policy);
@@ -399,11 +421,16 @@ mod tests {
         for n in 1..1000 {
             throttle.fail(stranger(n), NOW, &policy);
         }
-        assert!(throttle.origins.len() <= MAX_TRUSTED + MAX_STRANGERS);
-        assert!(throttle.origins.iter().any(|record| record.trusted));
+        let known = |throttle: &Throttle| {
+            let origins = throttle.origins.iter().map(|record| record.origin);
+            origins.collect::<Vec<_>>()
+        };
+        let latest: Vec<Origin> = (992..1000).map(stranger).collect();
+        assert_eq!(known(&throttle), [vec![stranger(0)], latest].concat());
         for n in 1..1000 {
             throttle.succeed(stranger(n));
         }
-        assert!(throttle.origins.len() <= MAX_TRUSTED + MAX_STRANGERS);
+        let latest: Vec<Origin> = (992..1000).map(stranger).collect();
+        assert_eq!(known(&throttle), latest, "the strangers are none any more");
     }
 }

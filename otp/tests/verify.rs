@@ -408,6 +408,46 @@ fn a_right_answer_counts_against_none_of_the_others() {
 }
 
 #[test]
+fn a_guess_beside_spent_codes_is_a_guess_and_counts_against_the_live_one() {
+    let mut guest = User::unknown();
+    guest.issue("11111111", 600);
+    guest.issue("22222222", 60);
+    guest.issue("33333333", 600);
+    assert_eq!(guest.answer("11111111"), accepted(Method::Issued, None));
+    guest.later(60);
+    assert_eq!(guest.answer("44444444"), refused(Reason::Mismatch));
+    let attempts: Vec<u32> = guest
+        .record
+        .issued
+        .iter()
+        .map(StoredCode::attempts)
+        .collect();
+    assert_eq!(attempts, [0, 0, 1]);
+}
+
+#[test]
+fn only_the_codes_that_changed_are_to_be_kept() {
+    let mut guest = User::unknown();
+    guest.issue("11111111", 600);
+    guest.issue("222222", 600);
+    let changed = |typed: &str| {
+        let passcode = Passcode::parse(typed.as_bytes()).unwrap();
+        let attempt = Attempt {
+            passcode: &passcode,
+            origin: HOME,
+            now: guest.now,
+        };
+        let outcome = verify(&guest.record, &attempt, &guest.policy);
+        let ids = outcome.changes.issued.iter().map(|code| code.id);
+        ids.collect::<Vec<_>>()
+    };
+    let (long, short) = (guest.record.issued[0].id, guest.record.issued[1].id);
+    assert_eq!(changed("11111111"), [long], "accepted");
+    assert_eq!(changed("333333"), [short], "a wrong answer");
+    assert_eq!(changed("7777777"), [], "no code is as long");
+}
+
+#[test]
 fn a_recovery_code_is_accepted_once_in_any_spelling() {
     let mut alice = User::enrolled();
     alice.give_recovery(&["7kq2-m4tx-9bnc-2xwd", "0000-1111-2222-3333"]);

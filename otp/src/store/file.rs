@@ -739,3 +739,23 @@ fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, E
     }
     Ok(deleted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn read_only_and_full_are_what_memory_may_stand_in_for_and_nothing_else_is() {
+        let error = |errno| io(Path::new("record"), "write", errno);
+        for errno in [Errno::EROFS, Errno::ENOSPC, Errno::EDQUOT] {
+            assert!(cannot_overwrite(&error(errno)), "{errno}");
+            let source = std::io::Error::from(errno);
+            assert_eq!(is_read_only(&source), errno == Errno::EROFS);
+        }
+        for errno in [Errno::EIO, Errno::EACCES, Errno::EINTR] {
+            assert!(!cannot_overwrite(&error(errno)), "{errno}");
+        }
+        assert!(!cannot_overwrite(&damaged(Path::new("record"), "torn")));
+    }
+}

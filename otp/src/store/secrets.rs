@@ -371,6 +371,40 @@ mod tests {
     }
 
     #[test]
+    fn what_people_write_stands_as_they_wrote_it() {
+        let written = text(1000, &enrollment());
+        assert!(
+            written.contains("\nlabel = \"älice@corp\"\n"),
+            "{}",
+            *written
+        );
+        assert!(written.contains("\nissuer = \"a \\\"quoted\\\" \\\\ name \\u007F\"\n"));
+    }
+
+    #[test]
+    fn there_are_one_to_three_authenticators_and_at_most_64_recovery_codes() {
+        let fault = |authenticators: usize, codes: usize| {
+            let mut full = enrollment();
+            let one = full.authenticators[0].clone();
+            full.authenticators = vec![one; authenticators];
+            full.recovery.as_mut().unwrap().digests = vec![Digest::from_bytes([1; 32]); codes];
+            why(&text(1, &full))
+        };
+        for (authenticators, codes) in [(1, 0), (3, 64)] {
+            assert_eq!(fault(authenticators, codes), "");
+        }
+        assert!(fault(4, 0).ends_with("authenticator is missing or wrong"));
+        assert!(fault(1, 65).ends_with("digests is missing or wrong"));
+        let none = "format = 1\nuid = 1\nauthenticator = []\n";
+        assert_eq!(
+            why(none),
+            "secrets/alice line 3: authenticator is missing or wrong"
+        );
+        let unknown = text(1, &enrollment()).replace("\"totp\"", "\"morse\"");
+        assert!(why(&unknown).ends_with("type is missing or wrong"));
+    }
+
+    #[test]
     fn a_newer_format_is_refused_by_name() {
         let newer = "format = 2\nsomething = \"else\"\n";
         assert!(why(newer).contains("has format 2, and this version knows formats up to 1"));
