@@ -7,6 +7,7 @@ mod dir;
 mod enrolling;
 mod fallback;
 mod file;
+mod holder;
 mod memory;
 mod policy_file;
 mod secrets;
@@ -219,6 +220,8 @@ pub enum Error {
     Busy {
         /// What is locked.
         path: PathBuf,
+        /// The process that holds it, if that can be seen from here.
+        holder: Option<u32>,
     },
 }
 
@@ -268,12 +271,19 @@ impl fmt::Display for Error {
                 "{} was made for uid {recorded}, but the name has uid {actual} now: 'otpctl remove' the old record, then enrol again",
                 path.display()
             ),
-            Self::Busy { path } => write!(
-                f,
-                "{} has been locked by another process for {} seconds: try again",
-                path.display(),
-                LOCK_PATIENCE.as_secs()
-            ),
+            Self::Busy { path, holder } => {
+                let (path, patience) = (path.display(), LOCK_PATIENCE.as_secs());
+                match holder {
+                    Some(pid) => write!(
+                        f,
+                        "{path} has been locked by process {pid} for {patience} seconds: try again, and if it stays so, end that process (kill -9 {pid})"
+                    ),
+                    None => write!(
+                        f,
+                        "{path} has been locked by another process for {patience} seconds: try again"
+                    ),
+                }
+            }
         }
     }
 }

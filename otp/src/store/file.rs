@@ -18,7 +18,7 @@ use super::fallback::Fallback;
 use super::slots::{self, Format, Slots};
 use super::{
     Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, TakenAway, codec, enrolling,
-    fresh_recovery, secrets,
+    fresh_recovery, holder, secrets,
 };
 use crate::enrollment::{Enrollment, RecoveryList};
 use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
@@ -644,6 +644,7 @@ fn wait_for(file: File, started: Instant, path: &std::path::Path) -> Result<Floc
         if started.elapsed() >= LOCK_PATIENCE {
             return Err(Error::Busy {
                 path: path.to_path_buf(),
+                holder: holder::of(&file),
             });
         }
         std::thread::sleep(pause);

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::Duration;
 
 use tests::pam::{Login, Session, line};
-use tests::processes::in_a_child;
-use tests::sandbox::sandboxed;
+use tests::processes::{in_a_child, start};
+use tests::sandbox::{is_real_root, sandboxed};
+use tests::syslog::Syslog;
 use tests::users::{self, Phone};
 
 fn limit_files_to(size: libc::rlim_t) {
@@ -112,4 +115,62 @@ fn what_a_login_makes_has_its_mode_whatever_the_mask() {
             assert_eq!(found & 0o7777, mode, "{made}");
         }
     });
+}
+
+/// Who runs su can stop it as she likes, in the middle of a login too. What she holds up then is denied, and the log says
+/// which process to end.
+#[test]
+fn a_process_stopped_by_its_user_while_it_holds_a_lock_is_named() {
+    sandboxed(|| {
+        if !is_real_root() {
+            return;
+        }
+        line("nodelay");
+        let phone = Phone::enrolled("alice", &[]);
+        let su = start(|| {
+            // SAFETY: takes numbers.
+            assert_eq!(unsafe { libc::setresuid(1000, 0, 0) }, 0, "as su is");
+            loop {
+                Login::of("alice").typing("12345678").authenticate();
+            }
+        });
+        in_a_child(|| {
+            // SAFETY: takes numbers.
+            assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
+            stop_with_a_lock(su.pid());
+        });
+        // Only now: a log that nobody reads would stop it elsewhere.
+        let syslog = Syslog::bind();
+        let login = Login::of("alice").typing(&*phone.code());
+        assert_eq!(login.authenticate().answer, "PAM_AUTHINFO_UNAVAIL");
+        let log = format!("{:?}", syslog.take_any());
+        assert!(log.contains(&format!("by process {}", su.pid())), "{log}");
+        drop(su);
+        let login = Login::of("alice").typing(&*phone.code());
+        assert_eq!(login.authenticate().answer, "PAM_SUCCESS");
+    });
+}
+
+/// As its user alone: stops a process and lets it go on, until it is stopped with a lock.
+fn stop_with_a_lock(pid: u32) {
+    let has_lock = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        let mut locks = locks.lines();
+        locks.any(|lock| lock.contains("FLOCK") && lock.contains(&format!(" {pid} ")))
+    };
+    let pid = libc::pid_t::try_from(pid).unwrap();
+    let send = |signal| {
+        // SAFETY: takes numbers.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    };
+    for turn in 0..10_000 {
+        send(libc::SIGSTOP);
+        thread::sleep(Duration::from_millis(2));
+        if has_lock() {
+            return;
+        }
+        send(libc::SIGCONT);
+        thread::sleep(Duration::from_micros(500 + turn % 700));
+    }
+    panic!("it was never stopped with a lock");
 }
