@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use zeroize::Zeroizing;
 
@@ -174,7 +174,9 @@ impl Dir {
             Err(errno) => return Err(io(&path, "make the directory", errno)),
         }
         match self.sub(name, privacy)? {
-            Some(sub) => Ok(sub),
+            Some(sub) => give_back(&sub.fd)
+                .map(|()| sub)
+                .map_err(|errno| io(&path, "make the directory", errno)),
             None => Err(Error::Missing { path }),
         }
     }
@@ -293,7 +295,10 @@ impl Dir {
             let turn = TURN.fetch_add(1, Ordering::Relaxed);
             let half_made = format!("{HALF_MADE}{name}.{}.{turn}", std::process::id());
             match openat(&self.fd, half_made.as_str(), flags, mode) {
-                Ok(fd) => return Ok((half_made, File::from(fd))),
+                Ok(fd) => {
+                    give_back(&fd).map_err(|errno| io(&self.path_of(name), "make", errno))?;
+                    return Ok((half_made, File::from(fd)));
+                }
                 Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(io(&self.path_of(name), "make", errno)),
             }
@@ -384,6 +389,22 @@ impl Dir {
         }
         Ok(names)
     }
+}
+
+/// Gives root back what the umask took from her. It is that of whoever started the host, and may be anything; root without
+/// the capability to pass by modes would be kept out.
+fn give_back(fd: impl AsFd) -> Result<(), Errno> {
+    let stat = fstat(&fd)?;
+    let owners = if is(&stat, SFlag::S_IFDIR) {
+        Mode::S_IRWXU
+    } else {
+        Mode::S_IRUSR | Mode::S_IWUSR
+    };
+    let mode = Mode::from_bits_truncate(stat.st_mode);
+    if mode.contains(owners) {
+        return Ok(());
+    }
+    fchmod(fd, mode | owners)
 }
 
 /// Reads at least `size` bytes from the beginning of a file, and as many as fit if there are more; how many it read.
