@@ -727,6 +727,7 @@ fn write_new_stored(dir: &Dir, uid: u32, code: &StoredCode) -> Result<(), Error>
     Err(io(&dir.path_of(&name), "make", errno))
 }
 
+/// Not synced: a code that a power cut brings back is as spent as it was, and a fleet is swept in seconds.
 fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, Error> {
     let mut deleted = 0_u64;
     for code in codes {
@@ -734,9 +735,6 @@ fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, E
             dir.unlink(&code.id.to_string())?;
             deleted = deleted.saturating_add(1);
         }
-    }
-    if deleted > 0 {
-        dir.sync()?;
     }
     Ok(deleted)
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -245,6 +246,28 @@ fn what_run_has_of_a_record_outlives_whoever_finds_none() {
         assert!(Path::new("/run/pam_otp/state/alice").exists());
         issue.wait().unwrap();
         assert!(!accepted(&code), "again");
+    });
+}
+
+/// `su` has the umask of whoever starts it. Root without the capability to pass by modes would be kept out.
+#[test]
+fn what_is_made_in_run_has_its_mode_whatever_the_umask() {
+    let extras = Extras {
+        programs: Some(|| vec![env!("CARGO_BIN_EXE_login").into()]),
+        ..Extras::default()
+    };
+    sandboxed_with(extras, || {
+        line("nodelay");
+        store();
+        let phone = Phone::enrolled("alice", &[]);
+        totp_goes_on();
+        make_read_only();
+        let code = phone.wrong_code();
+        run(&format!("umask 777; /built/login alice {code} >/dev/null"));
+        for (made, mode) in [("state", 0o700), ("state/alice", 0o600)] {
+            let made = fs::metadata(Path::new("/run/pam_otp").join(made)).unwrap();
+            assert_eq!(made.permissions().mode() & 0o7777, mode);
+        }
     });
 }
 
