@@ -686,34 +686,31 @@ fn every_fault_of_a_policy_is_told_with_its_file_and_line() {
     assert!(nowhere.err().unwrap().to_string().contains("is not there"));
 }
 
-/// Both trees of a house, read-only until this is dropped.
-struct ReadOnly(PathBuf);
+/// Something mounted in this world until it is dropped.
+struct Mounted(PathBuf);
 
-impl ReadOnly {
-    fn new(house: &House) -> Self {
-        let dir = house.dir.path().to_path_buf();
-        let path = dir.to_str().unwrap();
-        mount(&["--bind", path, path]);
-        mount(&["-o", "remount,ro,bind", path]);
-        Self(dir)
+impl Mounted {
+    fn over(path: &Path, options: &[&str]) -> Self {
+        let mut mount = Command::new("mount");
+        mount.args(options).arg(path);
+        assert!(mount.status().unwrap().success());
+        Self(path.to_path_buf())
+    }
+
+    /// Both trees of a house, read-only.
+    fn read_only(house: &House) -> Self {
+        let dir = house.dir.path();
+        let mounted = Self::over(dir, &["--bind", dir.to_str().unwrap()]);
+        std::mem::forget(Self::over(dir, &["-o", "remount,ro,bind"]));
+        mounted
     }
 }
 
-impl Drop for ReadOnly {
+impl Drop for Mounted {
     fn drop(&mut self) {
         let umount = Command::new("umount").arg(&self.0).status();
         assert!(umount.unwrap().success());
     }
-}
-
-fn mount(arguments: &[&str]) {
-    assert!(
-        Command::new("mount")
-            .args(arguments)
-            .status()
-            .unwrap()
-            .success()
-    );
 }
 
 /// A house whose store may stand in memory where it cannot be written, and what is kept there.
@@ -735,7 +732,7 @@ fn house_with_memory() -> (House, tempfile::TempDir) {
 #[test]
 fn a_store_that_cannot_be_written_denies_unless_it_may_stand_in_memory() {
     let (mut house, _run) = house_with_memory();
-    let read_only = ReadOnly::new(&house);
+    let read_only = Mounted::read_only(&house);
     assert!(house.accepts("alice", &code(0)));
     assert!(!house.accepts("alice", &code(0)), "kept in memory");
     let refused = Verdict::Refused(Reason::ReadOnly);
@@ -751,7 +748,7 @@ fn a_store_that_cannot_be_written_denies_unless_it_may_stand_in_memory() {
 #[test]
 fn in_memory_is_kept_only_what_may_be_gone_after_the_next_boot() {
     let (house, _run) = house_with_memory();
-    let _read_only = ReadOnly::new(&house);
+    let _read_only = Mounted::read_only(&house);
     let keep = |until_boot: bool, spend: bool| {
         let kept = house.store().update(&account("alice"), |record| {
             let mut state = record.state.clone();
@@ -816,6 +813,17 @@ fn a_state_that_cannot_be_opened_for_writing_is_told_as_it_is() {
     program.wait().unwrap();
     assert!(trouble.contains("cannot open"), "{trouble}");
     assert!(trouble.contains("Text file busy"), "{trouble}");
+}
+
+#[test]
+fn the_default_policy_may_be_absent_and_is_read_where_it_is_there() {
+    let security = Path::new("/etc/security");
+    let _mounted = Mounted::over(security, &["-t", "tmpfs", "-o", "mode=755", "tmpfs"]);
+    assert_eq!(load_policy(None).unwrap().policy, Policy::default());
+    let path = security.join("otp.toml");
+    fs::write(&path, "window = 2\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(load_policy(None).unwrap().policy.window, 2);
 }
 
 #[test]

@@ -535,6 +535,14 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_an_error_and_not_tried_for_ever() {
+        let (temp, _dir) = place();
+        let no_file = File::open(temp.path()).unwrap();
+        let error = read_from_start(&no_file, &mut [0; 3], 2).err().unwrap();
+        assert_eq!(error.raw_os_error(), Some(Errno::EISDIR as i32));
+    }
+
+    #[test]
     fn a_file_is_put_in_place_whole_and_taken_from_nobody() {
         let (temp, dir) = place();
         assert!(dir.write("file", b"one", false).unwrap());
