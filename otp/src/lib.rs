@@ -25,6 +25,7 @@ pub mod keyed;
 pub mod origin;
 pub mod passcode;
 pub mod policy;
+pub mod resync;
 pub mod secret;
 pub mod state;
 pub mod store;
