@@ -4,14 +4,37 @@
 use rand::CryptoRng;
 
 use crate::hotp::{Algorithm, CodeLength};
-use crate::keyed::Digest;
+use crate::keyed::{Digest, DigestKey};
+use crate::passcode::RecoveryCode;
 use crate::secret::Secret;
 use crate::time::{Period, UnixTime};
+use crate::user::UserName;
 
 /// The most authenticators a user can have; one more fits the state record while one is replaced.
 pub const MAX_AUTHENTICATORS: usize = 3;
 /// The most recovery codes a list can have: one bit each in the state record.
 pub const MAX_RECOVERY_CODES: usize = 64;
+
+/// The longest name of an authenticator, in bytes.
+pub const MAX_NAME: usize = 32;
+
+/// Whether an authenticator can be called so: 1 to [`MAX_NAME`] bytes that can all be seen, with no space at either end.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    // Behind a letter, because there an accent of its own is nothing strange.
+    let is_seen = |letter: char| {
+        !['x', letter]
+            .iter()
+            .collect::<String>()
+            .escape_debug()
+            .to_string()
+            .starts_with("x\\u")
+    };
+    (1..=MAX_NAME).contains(&text.len())
+        && text.trim() == text
+        && !text.chars().any(char::is_control)
+        && text.chars().all(is_seen)
+}
 
 /// Ties a secret, or a list of recovery codes, to what the state record says of it: 64 random bits,
 /// drawn anew with each secret and each list.
@@ -117,4 +140,61 @@ pub struct RecoveryList {
     /// They are of so many digits each, as other software made them. Such short ones are bounded like guesses at an
     /// authenticator; `None`: they are ours, of 80 bits.
     pub digits: Option<CodeLength>,
+}
+
+impl RecoveryList {
+    /// Draws `count` codes, at most [`MAX_RECOVERY_CODES`]: the list to keep, and the codes to show once.
+    pub fn draw(
+        rng: &mut impl CryptoRng,
+        key: &DigestKey,
+        user: &UserName,
+        count: u8,
+    ) -> (Self, Vec<RecoveryCode>) {
+        let generation = Generation::draw(rng);
+        let count = usize::from(count).min(MAX_RECOVERY_CODES);
+        let codes: Vec<RecoveryCode> = (0..count).map(|_| RecoveryCode::draw(rng)).collect();
+        let digests = codes
+            .iter()
+            .map(|code| key.recovery(user, generation, code));
+        let list = Self {
+            generation,
+            digests: digests.collect(),
+            digits: None,
+        };
+        (list, codes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_can_be_seen() {
+        for name in [
+            "app",
+            "YubiKey 5 (blue)",
+            "Müllers",
+            "cafe\u{301}",
+            "a\\\"u'",
+            &"x".repeat(32),
+        ] {
+            assert!(is_name(name), "{name}");
+        }
+        let long = "x".repeat(33);
+        for name in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{202e}b",
+            "\u{200b}",
+            "a\u{9b}",
+            &long,
+        ] {
+            assert!(!is_name(name), "{name:?}");
+        }
+    }
 }

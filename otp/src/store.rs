@@ -21,7 +21,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::enrollment::{Authenticator, Generation, RecoveryList};
+use crate::enrollment::{Authenticator, Enrollment, Generation, RecoveryList};
 use crate::issued::{CodeId, StoredCode};
 use crate::keyed::DigestKey;
 use crate::state::AuthenticatorState;
@@ -120,6 +120,13 @@ pub enum Place {
     InsteadOf(Option<String>),
 }
 
+impl Place {
+    /// What would come of giving a user one more authenticator of this name, as far as can be told without its secret.
+    pub fn foresee(&self, old: Option<&Enrollment>, name: &str) -> Enrolled {
+        enrolling::foresee(old, self, name)
+    }
+}
+
 /// What came of an enrolment. Where it is neither of the first three, nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -134,6 +141,8 @@ pub enum Enrolled {
     Already,
     /// She has one of that name.
     NameTaken,
+    /// She has one of that very secret: with what is used kept apart, its codes would be good twice.
+    SecretTaken,
     /// There would be more than [`MAX_AUTHENTICATORS`](crate::enrollment::MAX_AUTHENTICATORS).
     TooMany,
     /// There is no authenticator of the name to replace, or several and no name was said.

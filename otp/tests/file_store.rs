@@ -1199,6 +1199,8 @@ fn another(name: &str, secret: &str, place: Place) -> NewEnrollment {
 }
 
 const TABLET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+const TOKEN: &str = "KRSXG5DTEBUW4IDBEB2G623FNYQGCYLB";
+const FOURTH: &str = "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U";
 
 #[test]
 fn a_second_authenticator_leaves_the_first_as_it_was() {
@@ -1210,26 +1212,29 @@ fn a_second_authenticator_leaves_the_first_as_it_was() {
     assert_eq!(enroll(tablet()), Enrolled::Added);
     assert!(!house.accepts("alice", &code(0)), "it stays used");
     assert_eq!(enroll(tablet()), Enrolled::NameTaken);
+    for secret in [SECRET, TABLET] {
+        let twice = another("token", secret, Place::Beside);
+        assert_eq!(enroll(twice), Enrolled::SecretTaken);
+    }
     assert_eq!(
-        enroll(another("token", SECRET, Place::Beside)),
+        enroll(another("token", TOKEN, Place::Beside)),
         Enrolled::Added
     );
-    assert!(!house.accepts("alice", &code(0)), "whatever it is called");
     assert_eq!(
-        enroll(another("fourth", TABLET, Place::Beside)),
+        enroll(another("fourth", FOURTH, Place::Beside)),
         Enrolled::TooMany
     );
     let of = |name: &str| Place::InsteadOf(Some(name.to_owned()));
     assert_eq!(
-        enroll(another("clock", TABLET, of("watch"))),
+        enroll(another("clock", TOKEN, of("watch"))),
         Enrolled::NoSuch
     );
     assert_eq!(
-        enroll(another("clock", TABLET, Place::InsteadOf(None))),
+        enroll(another("clock", TOKEN, Place::InsteadOf(None))),
         Enrolled::NoSuch
     );
     assert_eq!(
-        enroll(another("clock", TABLET, of("token"))),
+        enroll(another("clock", TOKEN, of("token"))),
         Enrolled::Replaced
     );
     let record = house.store().read(&account("alice")).unwrap();
@@ -1238,6 +1243,32 @@ fn a_second_authenticator_leaves_the_first_as_it_was() {
     assert_eq!(names, ["phone", "tablet", "clock"]);
     assert_eq!(record.state.authenticators.len(), 3);
     assert!(house.accepts("alice", &code(1)), "the phone works on");
+}
+
+#[test]
+fn what_is_foreseen_of_an_enrolment_is_what_comes_of_it() {
+    let places = || {
+        let named = ["phone", "tablet", "watch"].map(|name| Place::InsteadOf(Some(name.into())));
+        let others = [Place::First, Place::Beside, Place::InsteadOf(None)];
+        named.into_iter().chain(others)
+    };
+    let devices = [("phone", SECRET), ("tablet", TABLET), ("token", TOKEN)];
+    for count in 0..=devices.len() {
+        for place in places() {
+            for name in ["phone", "tablet", "clock"] {
+                let house = House::new();
+                for (name, secret) in devices.iter().take(count) {
+                    let new = another(name, secret, Place::Beside);
+                    let _ = house.store().enroll(&account("alice"), new).unwrap();
+                }
+                let before = house.store().read(&account("alice")).unwrap();
+                let foreseen = place.foresee(before.enrollment.as_ref(), name);
+                let new = another(name, FOURTH, place.clone());
+                let came = house.store().enroll(&account("alice"), new).unwrap();
+                assert_eq!(foreseen, came, "{name} {place:?} with {count}");
+            }
+        }
+    }
 }
 
 #[test]

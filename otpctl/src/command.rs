@@ -10,6 +10,7 @@ mod list;
 mod policy;
 mod recovery;
 mod remove;
+mod resync;
 mod revoke;
 mod show;
 mod status;
@@ -53,6 +54,8 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Status(args) => status::run(context, args.user.as_deref()),
         Verb::List => list::run(context),
         Verb::Unlock(args) => switch::run(context, &args.user, switch::Switch::Unlock),
+        Verb::Resync(args) => resync::run(context, args),
+        Verb::Forget(args) => switch::run(context, &args.user, switch::Switch::Forget),
         Verb::Disable(args) => switch::run(context, &args.user, switch::Switch::Disable),
         Verb::Enable(args) => switch::run(context, &args.user, switch::Switch::Enable),
         Verb::Remove(args) => remove::run(context, args),

@@ -46,11 +46,15 @@ pub(crate) enum Kind {
     UnknownUser,
     /// Nothing enrolled.
     NotEnrolled,
+    /// No authenticator of that name.
+    UnknownAuthenticator,
     /// No such issued code.
     UnknownCode,
     /// Enrolled before, and not to be replaced.
     AlreadyEnrolled,
-    /// More live codes than a user may have.
+    /// The only authenticator a user has.
+    LastAuthenticator,
+    /// More live codes, or authenticators, than a user may have.
     TooMany,
     /// The person at the terminal gave up.
     GivenUp,
@@ -80,8 +84,10 @@ impl Kind {
             Self::NotPermitted => "not-permitted",
             Self::UnknownUser => "unknown-user",
             Self::NotEnrolled => "not-enrolled",
+            Self::UnknownAuthenticator => "unknown-authenticator",
             Self::UnknownCode => "unknown-code",
             Self::AlreadyEnrolled => "already-enrolled",
+            Self::LastAuthenticator => "last-authenticator",
             Self::TooMany => "too-many",
             Self::GivenUp => "given-up",
             Self::Insecure => "insecure",
@@ -97,9 +103,12 @@ impl Kind {
 
     pub(crate) const fn exit(self) -> u8 {
         match self {
-            Self::AlreadyEnrolled | Self::TooMany | Self::GivenUp => 1,
+            Self::AlreadyEnrolled | Self::LastAuthenticator | Self::TooMany | Self::GivenUp => 1,
             Self::Usage => 2,
-            Self::UnknownUser | Self::NotEnrolled | Self::UnknownCode => 3,
+            Self::UnknownUser
+            | Self::NotEnrolled
+            | Self::UnknownAuthenticator
+            | Self::UnknownCode => 3,
             Self::NotPermitted => 4,
             Self::Insecure
             | Self::Damaged

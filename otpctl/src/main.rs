@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod choice;
 mod cli;
 mod clock;
 mod command;

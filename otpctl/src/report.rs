@@ -11,11 +11,13 @@
 //!   everything is one object on one line, and nothing else is on standard output.
 
 pub(crate) mod codes;
+mod device;
 pub(crate) mod enrollment;
 pub(crate) mod explained;
 pub(crate) mod health;
 pub(crate) mod installation;
 mod page;
+pub(crate) mod resynced;
 pub(crate) mod rules;
 pub(crate) mod shown;
 pub(crate) mod standing;

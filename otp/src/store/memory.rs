@@ -184,6 +184,7 @@ mod tests {
     use crate::hotp::{Algorithm, CodeLength};
     use crate::keyed::{Digest, KEY_LENGTH};
     use crate::secret::Secret;
+    use crate::store::Place;
     use crate::time::Period;
     use std::time::Duration;
     use zeroize::Zeroizing;
@@ -198,29 +199,29 @@ mod tests {
     }
 
     fn new(generation: u64, replace: bool) -> NewEnrollment {
-        NewEnrollment {
-            authenticator: Authenticator {
-                name: "phone".to_owned(),
-                generation: Generation::from_bits(generation),
-                kind: Kind::Totp {
-                    period: Period::THIRTY,
-                },
-                secret: Secret::from_bytes(Zeroizing::new(vec![7; 20])).unwrap(),
-                algorithm: Algorithm::Sha1,
-                length: CodeLength::SIX,
-                issuer: String::new(),
-                label: String::new(),
-                enrolled_at: NOW,
+        let mut new = NewEnrollment::of(Authenticator {
+            name: "phone".to_owned(),
+            generation: Generation::from_bits(generation),
+            kind: Kind::Totp {
+                period: Period::THIRTY,
             },
-            recovery: None,
-            confirmed: None,
-            replace,
+            secret: Secret::from_bytes(Zeroizing::new(vec![7; 20])).unwrap(),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: String::new(),
+            label: String::new(),
+            enrolled_at: NOW,
+        });
+        if replace {
+            new.place = Place::InsteadOf(None);
         }
+        new
     }
 
     fn list(generation: u64) -> RecoveryList {
         RecoveryList {
             generation: Generation::from_bits(generation),
+            digits: None,
             digests: Vec::new(),
         }
     }

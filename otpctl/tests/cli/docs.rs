@@ -28,8 +28,9 @@ fn commands(text: &str) -> Vec<String> {
     for (before, part) in quoted {
         let lead = before.rsplit(['"', '|']).next().unwrap_or_default().trim();
         let is_command = ["", "#", "$", "sudo", ".Dl", "Example:"].contains(&lead)
-            || lead.ends_with("Revoke:")
-            || lead.ends_with("backup:");
+            || ["Revoke:", "backup:", "device:", "devices:", "counts:"]
+                .iter()
+                .any(|end| lead.ends_with(end));
         if is_command {
             let command = &part[part.find("otpctl ").unwrap()..];
             let command = command.split("   ").next().unwrap();
@@ -65,11 +66,15 @@ fn every_command_in_the_documents_is_one() {
         let policy = include_str!("../../../etc/otp.toml");
         fs::write("/etc/security/otp.toml", policy).unwrap();
         fs::write("otp.toml.new", policy).unwrap();
+        fs::write("seed", "3132333435363738393031323334353637383930\n").unwrap();
+        fs::write("three-codes", "755224\n287082\n359152\n").unwrap();
         let mut tried = 0;
         let helps = VERBS.map(|verb| (verb, machine.otpctl(&[verb, "--help"]).out));
         let texts = helps.iter().map(|(verb, help)| (*verb, help.as_str()));
         for (name, text) in DOCUMENTS.into_iter().chain(texts) {
             for command in commands(text) {
+                // With one device, whatever the command before has made of her.
+                machine.otpctl(&["remove", "alice", "--yes"]);
                 machine.otpctl(&["enroll", "alice", "--json"]);
                 assert!(is_understood(machine, &command), "{name}: {command}");
                 tried += 1;

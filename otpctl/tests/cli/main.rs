@@ -13,6 +13,7 @@
 
 mod codes;
 mod demo;
+mod devices;
 mod docs;
 mod doctor;
 mod enrolling;

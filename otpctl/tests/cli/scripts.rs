@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 18] = [
+pub const VERBS: [&str; 20] = [
     "enroll",
     "issue",
     "revoke",
@@ -15,6 +15,8 @@ pub const VERBS: [&str; 18] = [
     "status",
     "list",
     "unlock",
+    "resync",
+    "forget",
     "disable",
     "enable",
     "remove",
