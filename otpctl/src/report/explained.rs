@@ -77,7 +77,11 @@ impl Answer for Explained {
         page.tinted_row(&words::printable(&self.user), Tint::Strong, &self.words);
         match &self.secret {
             Some(secret) => page.row("secret", &words::key(secret)),
-            None => page.row("secret", "shared with her app (--show-secret shows it)"),
+            None => {
+                let with = if self.timed.is_some() { "app" } else { "token" };
+                let text = format!("shared with her {with} (--show-secret shows it)");
+                page.row("secret", &text);
+            }
         }
         let code = words::grouped(self.code.as_deref().unwrap_or_default());
         let code = code.as_str();

@@ -8,6 +8,7 @@ use otp::verify::Reason;
 use serde::Serialize;
 
 use super::{Answer, Page, Tint, codes, words};
+use crate::journal::quoted;
 
 /// What came of it, and of which authenticator.
 pub(crate) struct Came {
@@ -74,7 +75,8 @@ impl<'a> InStep<'a> {
                 format!("it takes three codes of {digits} digits, one a line; nothing has changed")
             }
             Reason::Mismatch => format!(
-                "no three codes of it in a row: none left out, in the order in which it showed them; otpctl explain {user} tells what it should show"
+                "no three codes of it in a row: none left out, in the order in which it showed them; otpctl explain {user} --name {} tells what it should show",
+                quoted(self.name)
             ),
             Reason::OtherTime(steps) => {
                 let period = self.came.kind.period().unwrap_or(Period::THIRTY);

@@ -571,6 +571,15 @@ fn wrong_answers_to_resync_are_failures_and_are_held() {
         machine.otpctl(&["disable", "alice"]).exits(0);
         assert_eq!(resync(&right).exits(1).json()["reason"], "disabled");
         machine.otpctl(&["enable", "alice"]).exits(0);
+        let other = machine.otpctl_with(&["resync", "alice"], "111111\n111111\n111111\n");
+        let hint = "otpctl explain alice --name \"token\"";
+        assert!(
+            other.exits(1).out.contains(hint),
+            "it is one that can be typed"
+        );
+        machine
+            .otpctl(&["explain", "alice", "--name", "token"])
+            .exits(0);
         let spaced = "755 224\r\n287-082\r\n359152";
         resync(spaced).exits(0);
     });
