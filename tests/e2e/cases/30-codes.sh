@@ -216,7 +216,7 @@ it_learns_a_clock_by_three_codes_and_lets_none_of_them_in() {
     enroll
     while [ $(($(date +%s) % 30)) -gt 20 ]; do sleep 1; done
     refused "$(code 90)"
-    logged "refused reason=mismatch offset=3 rhost=- user=\"$user\""
+    logged "refused reason=mismatch offset=3 rhost=- what=\"it is right for another time: a clock is off, or a token was pressed idly\" user=\"$user\""
     otpctl resync "$user" --json >"$said" <<<"$(code 30)"$'\n'"$(code 60)"$'\n'"$(code 90)"
     [ "$(jq .offset "$said")" = 3 ] || fail "offset 3: $(cat "$said")"
     refused "$(code 90)"
