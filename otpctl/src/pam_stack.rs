@@ -1,12 +1,14 @@
-//! A service's PAM lines, read and played through (pam.conf(5)). Pure over text, but for [`services_with_module`].
+//! A service's PAM lines, read and played through (pam.conf(5)). Pure over text, but for [`read`] and [`services_with_module`].
 //!
 //! What a stack lets through is not seen from the order of its lines, so it is asked: given what each module answers,
 //! does the login succeed? [`play()`] follows `_pam_dispatch_aux` of Linux-PAM for the auth hook.
 
+mod place;
 mod play;
 
 use std::path::Path;
 
+pub(crate) use place::{First, Refusal, Wish, place};
 pub(crate) use play::{Answers, Ours, play};
 
 /// Our module's file.
@@ -73,6 +75,15 @@ pub(crate) enum Unreadable {
 pub(crate) struct Service {
     pub(crate) service: String,
     pub(crate) nullok: bool,
+}
+
+/// Where services have their files; the second is where packages put what an administrator has not changed.
+const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
+
+/// The text of a service's file, by its name.
+pub(crate) fn read(name: &str) -> Option<String> {
+    let read = |directory: &str| std::fs::read_to_string(Path::new(directory).join(name)).ok();
+    DIRECTORIES.into_iter().find_map(read)
 }
 
 /// The auth lines of a service, with what they include. `read` gives a file of /etc/pam.d by its name.

@@ -23,7 +23,7 @@ const TIMEDATECTL: &str = "/usr/bin/timedatectl";
 const ELF_HEADER: usize = 20;
 
 /// The module's file: there, safe, and made for this machine.
-pub(super) fn module() -> Check {
+pub(in crate::command) fn module() -> Check {
     let Some(path) = module_directories()
         .into_iter()
         .map(|dir| dir.join(MODULE))
