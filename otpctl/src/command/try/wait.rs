@@ -37,20 +37,11 @@ pub(super) fn wait(
     house: &House,
     pending: &Pending,
 ) -> Result<Ending, Failure> {
-    let until = UnixTime::from_secs(pending.until);
-    let end = words::end(until, clock::now());
-    let service = &pending.service;
-    context
-        .report
-        .hint(&format!("{service} asks for codes now, and until {end}."));
-    context.report.hint(
-        "Log in by it from another window, with a code: a new connection, not one that is open already.",
-    );
-    context
-        .report
-        .hint("Enter keeps the change then; Ctrl-C takes it back at once.");
+    // Before anything is said: what is typed ahead of it is dropped.
     let terminal = Terminal::take()
         .map_err(|error| Failure::io("read from", Path::new("the terminal"), &error))?;
+    let end = words::end(UnixTime::from_secs(pending.until), clock::now());
+    explain(context, &pending.service, &end);
     let mut told = false;
     loop {
         match next(context, house, pending, &terminal, &mut told)? {
@@ -79,6 +70,15 @@ pub(super) fn wait(
             }
         }
     }
+}
+
+fn explain(context: Context<'_>, service: &str, end: &str) {
+    let report = context.report;
+    report.hint(&format!("{service} asks for codes now, and until {end}."));
+    report.hint(
+        "Log in by it from another window, with a code: a new connection, not one that is open already.",
+    );
+    report.hint("Enter keeps the change then; Ctrl-C takes it back at once.");
 }
 
 /// Waits for something to happen; says once that somebody logged in.
