@@ -456,6 +456,10 @@ pub(crate) struct Try {
     #[arg(long)]
     pub(crate) roll_back: bool,
 
+    /// Only if its time is over, or the machine was started again
+    #[arg(long, hide = true, requires = "roll_back")]
+    pub(crate) due: bool,
+
     /// Wait for the time to be over, and take it back then
     #[arg(long, hide = true, conflicts_with_all = ["service", "keep", "roll_back"])]
     pub(crate) watch: bool,

@@ -37,6 +37,7 @@ pub(super) fn run(context: Context<'_>, args: &cli::Try) -> Result<Ending, Failu
     match &args.service {
         Some(service) => start(context, args, service),
         None if args.keep => keep(context),
+        None if args.due => roll_back_due(context),
         None if args.roll_back => roll_back(context),
         None => show(context),
     }
@@ -184,6 +185,16 @@ fn roll_back(context: Context<'_>) -> Result<Ending, Failure> {
     let ended = back::take_back(context, &pending)?;
     context.report.answer(&over(ended))?;
     Ok(Ending::Done)
+}
+
+/// Takes back what should be by now; what the unit does first at a boot, before sshd starts.
+fn roll_back_due(context: Context<'_>) -> Result<Ending, Failure> {
+    let pending = Pending::load()?;
+    let left = pending.as_ref().map(Pending::left).transpose()?;
+    match left {
+        Some(Duration::ZERO) => roll_back(context),
+        _ => Ok(Ending::Done),
+    }
 }
 
 /// What is being tried, or how the last trial ended.
