@@ -61,7 +61,10 @@ it_tries_sshd_and_keeps_it_after_a_real_login_with_a_code() {
 it_takes_no_session_of_an_open_connection_for_a_login() {
     _plain_sshd
     local options=(-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o "ControlPath=$said.mux")
-    "$e2e/talk" 'password: ' "$password" -- ssh "${options[@]}" -fN -o ControlMaster=yes "$user@127.0.0.1"
+    printf '#!/bin/sh\necho "%s"\n' "$password" >"$said.ask"
+    chmod 0755 "$said.ask"
+    SSH_ASKPASS=$said.ask SSH_ASKPASS_REQUIRE=force ssh "${options[@]}" -fN -o ControlMaster=yes "$user@127.0.0.1"
+    exits 0 ssh "${options[@]}" -O check "$user@127.0.0.1"
     exits 0 otpctl try sshd --yes --minutes 5
     sleep 1
     exits 0 ssh "${options[@]}" "$user@127.0.0.1" echo the shell is here
