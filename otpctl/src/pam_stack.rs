@@ -16,7 +16,7 @@ pub(crate) const MODULE: &str = "pam_otp.so";
 /// Files that include one another deeper than this do so in a circle.
 const DEEPEST: usize = 16;
 
-/// An auth line.
+/// A line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// The file it stands in, and where.
@@ -38,6 +38,10 @@ pub(crate) enum What {
 pub(crate) struct Module {
     /// Its file's name, without directories.
     pub(crate) name: String,
+    /// Its file as the line has it.
+    pub(crate) path: String,
+    /// A dash before the type: a module that is missing is passed over.
+    pub(crate) may_lack: bool,
     pub(crate) arguments: Vec<String>,
     pub(crate) control: Control,
 }
@@ -91,10 +95,30 @@ pub(crate) fn auth_lines(
     service: &str,
     read: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Line>, Unreadable> {
-    lines_of(service, read, 0)
+    lines_of("auth", service, read, 0)
 }
 
+/// The account lines of a service, with what they include.
+pub(crate) fn account_lines(
+    service: &str,
+    read: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Line>, Unreadable> {
+    lines_of("account", service, read, 0)
+}
+
+/// The session and password lines of a service that name our module, which does nothing there.
+pub(crate) fn misplaced(service: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<Line> {
+    let of = |kind| lines_of(kind, service, read, 0).unwrap_or_default();
+    let lines = [of("session"), of("password")].concat();
+    let ours = modules(&lines)
+        .into_iter()
+        .filter(|(_, module)| module.name == MODULE);
+    ours.map(|(line, _)| line.clone()).collect()
+}
+
+/// The lines of one type.
 fn lines_of(
+    kind: &str,
     file: &str,
     read: &dyn Fn(&str) -> Option<String>,
     depth: usize,
@@ -105,8 +129,8 @@ fn lines_of(
     let text = read(file).ok_or_else(|| Unreadable::Missing(file.to_owned()))?;
     let mut lines = Vec::new();
     for (number, text) in logical_lines(&text) {
-        let included = |name: &str| lines_of(base_name(name), read, depth.saturating_add(1));
-        let what = match Directive::parse(&text) {
+        let included = |name: &str| lines_of(kind, base_name(name), read, depth.saturating_add(1));
+        let what = match Directive::parse(kind, &text) {
             None => continue,
             Some(Directive::Include(name)) => {
                 lines.extend(included(&name)?);
@@ -154,14 +178,14 @@ enum Directive {
 }
 
 impl Directive {
-    /// What an auth line says; nothing for lines of other types.
-    fn parse(line: &str) -> Option<Self> {
+    /// What a line of this type says; nothing for lines of other types.
+    fn parse(kind: &str, line: &str) -> Option<Self> {
         let mut words = words(line).into_iter();
         let first = words.next()?;
         if first == "@include" {
             return words.next().map(Self::Include);
         }
-        if !first.trim_start_matches('-').eq_ignore_ascii_case("auth") {
+        if !first.trim_start_matches('-').eq_ignore_ascii_case(kind) {
             return None;
         }
         let control = words.next()?;
@@ -171,8 +195,10 @@ impl Directive {
             "substack" => Some(Self::Substack(target)),
             _ => Some(Self::Module(Module {
                 name: base_name(&target).to_owned(),
+                may_lack: first.starts_with('-'),
                 arguments: words.collect(),
                 control: Control::parse(&control),
+                path: target,
             })),
         }
     }
@@ -201,7 +227,8 @@ fn words(line: &str) -> Vec<String> {
 }
 
 impl Control {
-    fn parse(text: &str) -> Self {
+    /// A control as a line has it.
+    pub(crate) fn parse(text: &str) -> Self {
         let spelled = match text.to_ascii_lowercase().as_str() {
             "required" => "success=ok new_authtok_reqd=ok ignore=ignore default=bad".to_owned(),
             "requisite" => "success=ok new_authtok_reqd=ok ignore=ignore default=die".to_owned(),

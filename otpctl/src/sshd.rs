@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) keyboard_interactive: bool,
     pub(crate) public_key: bool,
     pub(crate) password: bool,
+    /// root may not answer questions: by a key alone, or not at all.
+    pub(crate) root_asks_nothing: bool,
     /// It tells names instead of addresses.
     pub(crate) use_dns: bool,
     /// Lists of methods, any one of which is enough; empty: any single method.
@@ -163,6 +165,8 @@ impl Settings {
             keyboard_interactive: is_on(&asking, true),
             public_key: is_on(&["pubkeyauthentication"], true),
             password: is_on(&["passwordauthentication"], true),
+            root_asks_nothing: value(&["permitrootlogin"])
+                .is_none_or(|value| !value.eq_ignore_ascii_case("yes")),
             use_dns: is_on(&["usedns"], false),
             methods: lists
                 .map(|list| list.split(',').map(str::to_owned).collect())

@@ -22,7 +22,7 @@ pub(super) fn run(context: Context<'_>, service: &str) -> Result<Ending, Failure
     let mut checks = vec![machine::module()];
     let lines = pam_stack::auth_lines(service, &pam_stack::read);
     match &lines {
-        Ok(lines) => checks.extend(stack::checks(service, lines, second_factor(sshd.as_ref()))),
+        Ok(lines) => checks.extend(pam_checks(context, service, lines, sshd.as_ref())),
         Err(unreadable) => checks.push(no_stack(service, unreadable)),
     }
     if let Some(sshd) = &sshd {
@@ -37,6 +37,25 @@ pub(super) fn run(context: Context<'_>, service: &str) -> Result<Ending, Failure
         0 => Ending::Done,
         _ => Ending::No,
     })
+}
+
+/// What there is to say of a service's lines.
+fn pam_checks(
+    context: Context<'_>,
+    service: &str,
+    lines: &[Line],
+    sshd: Option<&Found>,
+) -> Vec<Check> {
+    let misplaced = pam_stack::misplaced(service, &pam_stack::read);
+    let mut checks = stack::checks(service, lines, &misplaced, second_factor(sshd));
+    let account = pam_stack::account_lines(service, &pam_stack::read).unwrap_or_default();
+    checks.extend(stack::account(&account));
+    checks.extend(machine::modules(lines));
+    checks.extend(machine::modules(&account));
+    let lines = [lines, &account].concat();
+    let named = stack::policies(&lines, context.config);
+    checks.extend(named.into_iter().filter_map(records::other_policy));
+    checks
 }
 
 /// Whether sshd asks for something besides PAM's own questions.

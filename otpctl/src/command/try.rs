@@ -69,6 +69,9 @@ fn start(context: Context<'_>, args: &cli::Try, service: &str) -> Result<Ending,
     if !context.report.is_json() {
         context.report.answer(&Proposal { diff: &diff })?;
     }
+    if let Some(warning) = plan::warning(service) {
+        context.report.warning(warning);
+    }
     let span = crate::report::words::span(time);
     context.agrees(
         args.yes,

@@ -168,7 +168,7 @@ fn entries(text: &str) -> Vec<Entry> {
         let start = number.saturating_sub(1);
         let more = text.lines().skip(start).take_while(goes_on).count();
         let end = start.saturating_add(more).saturating_add(1);
-        if let Some(what) = Directive::parse(&logical) {
+        if let Some(what) = Directive::parse("auth", &logical) {
             found.push(Entry { start, end, what });
         }
     }

@@ -39,7 +39,7 @@ fn set_up(machine: &Machine) {
 }
 
 /// Puts something that is made for this machine where PAM looks for modules.
-fn install_module() {
+pub fn install_module() -> PathBuf {
     let mut entries = fs::read_dir("/usr/lib").unwrap().flatten();
     let security = entries
         .find_map(|entry| Some(entry.path().join("security")).filter(|path| path.is_dir()))
@@ -54,6 +54,7 @@ fn install_module() {
     )
     .unwrap();
     fs::copy("/usr/bin/true", security.join("pam_otp.so")).unwrap();
+    security
 }
 
 fn su() -> String {

@@ -1,6 +1,7 @@
 //! Policy and store: owners, modes, room, records of nobody, and people without a record.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use otp::policy::{DEFAULT_PATH, Policy};
@@ -40,6 +41,17 @@ pub(super) fn checks(context: Context<'_>, lacks_nullok: bool) -> Vec<Check> {
         Err(error) => checks.push(Check::fault("store", error.to_string(), mend(&error))),
     }
     checks
+}
+
+/// What is wrong with a policy that a line names, where doctor goes by another.
+pub(super) fn other_policy(path: &Path) -> Option<Check> {
+    let error = load_policy(Some(path)).err()?;
+    let why = Failure::from(error).message;
+    Some(Check::fault(
+        "line-policy",
+        format!("a PAM line goes by {}: {why}", path.display()),
+        format!("otpctl policy --check {} names every fault", path.display()),
+    ))
 }
 
 fn mend(error: &Error) -> &'static str {

@@ -58,6 +58,13 @@ fn for_everybody(settings: &Settings) -> Vec<Check> {
             format!("write 'UseDNS no' into {DROP_IN}, then: systemctl reload ssh"),
         ));
     }
+    if settings.root_asks_nothing && !settings.key_is_enough() {
+        checks.push(Check::known(
+            "PermitRootLogin",
+            "not yes: sshd refuses root's answers to any question, so root does not log in by ssh, with or without a code",
+            "log in as somebody else and use sudo; or 'PermitRootLogin yes', which asks for the code as well",
+        ));
+    }
     if settings.key_is_enough() {
         checks.push(Check::known(
             "key-alone",

@@ -76,6 +76,16 @@ fn sshd_asks_pam() -> Result<(), Failure> {
     }
 }
 
+/// What the administrator should know of a change of sshd before she makes it.
+pub(super) fn warning(service: &str) -> Option<&'static str> {
+    let Found::Settings { settings, .. } = sshd::in_force() else {
+        return None;
+    };
+    (service == SSHD && settings.root_asks_nothing).then_some(
+        "root does not log in by ssh any more then, with a key neither: PermitRootLogin is not yes, and sshd refuses root's answers to any question",
+    )
+}
+
 /// What sshd is to ask for.
 pub(super) const fn methods(key: bool) -> &'static str {
     if key {
