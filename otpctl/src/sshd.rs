@@ -12,6 +12,9 @@ pub(crate) const DROP_INS: &str = "/etc/ssh/sshd_config.d";
 /// Where Debian's sshd writes its process.
 const PID_FILE: &str = "/run/sshd.pid";
 
+/// So many lines of a complaint are told.
+const MOST: usize = 3;
+
 /// What could be learned of sshd.
 pub(crate) enum Found {
     /// There is none here.
@@ -97,9 +100,12 @@ fn ask(args: &[&str]) -> Option<Result<String, String>> {
         return Some(Ok(text(&stdout)));
     }
     let complaint = text(&stderr);
-    let mut lines = complaint.lines().map(str::trim);
-    let first = lines.find(|line| !line.is_empty());
-    Some(Err(first.unwrap_or("it fails without a word").to_owned()))
+    let lines = complaint.lines().map(str::trim);
+    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).take(MOST).collect();
+    Some(Err(match said.as_slice() {
+        [] => "it fails without a word".to_owned(),
+        said => said.join("; "),
+    }))
 }
 
 /// The configuration as text, the files it includes first, as Debian's does: the first value counts.

@@ -120,3 +120,41 @@ fn sshd_faults(machine: &Machine) -> Vec<String> {
         .filter(|name| !["module", "clock"].contains(&name.as_str()))
         .collect()
 }
+
+/// Where the tests stand that docs/faults.md names.
+const TESTS: [(&str, &str); 6] = [
+    ("doctor::pam", include_str!("doctor/pam.rs")),
+    ("doctor::sshd", include_str!("doctor/sshd.rs")),
+    ("doctor::machine", include_str!("doctor/machine.rs")),
+    ("trying", include_str!("trying.rs")),
+    ("terminal", include_str!("terminal.rs")),
+    (
+        "e2e",
+        concat!(
+            include_str!("../../../tests/e2e/cases/55-try.sh"),
+            include_str!("../../../tests/e2e/cases/90-package.sh")
+        ),
+    ),
+];
+
+#[test]
+fn every_fault_of_others_has_a_thread_and_a_test_of_its_own() {
+    let text = include_str!("../../../docs/faults.md");
+    let rows: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("](https://"))
+        .collect();
+    assert!(rows.len() >= 25, "only {} faults", rows.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let name = cell.split('`').nth(1).unwrap();
+        assert!(seen.insert(name), "{name} stands for two faults");
+        let (place, test, begins) = match name.rsplit_once("::") {
+            Some((place, test)) => (place, test, format!("#[test]\nfn {test}()")),
+            None => ("e2e", name, format!("\n{name}() {{")),
+        };
+        let source = TESTS.iter().find(|(known, _)| *known == place).unwrap().1;
+        assert!(source.contains(&begins), "{test} is no test of {place}");
+    }
+}

@@ -152,3 +152,35 @@ it_tries_su_and_a_login_by_su_keeps_it() {
         fail "su: $(cat "$said")"
     exits 0 otpctl try --keep
 }
+
+# What doctor says of a check that is a fault.
+_doctor_finds() {
+    exits 1 otpctl doctor sshd --json
+    jq -e --arg name "$1" --arg text "$2" \
+        '.checks | any(.name == $name and (.ok | not) and (.detail | contains($text)))' "$said" >/dev/null ||
+        fail "$1: $2 in $(cat "$said")"
+}
+
+it_sees_whom_a_match_block_locks_out() {
+    _plain_sshd
+    sed -i '/@include common-auth/a auth required pam_otp.so' /etc/pam.d/sshd
+    printf '%s\n' "${_two_prompts[@]}" >"$drop_in"
+    cp /etc/ssh/sshd_config "$said.config"
+    # shellcheck disable=SC2064  # this copy
+    trap "$(trap -p EXIT | sed "s/^trap -- '//; s/' EXIT$//"); cp $said.config /etc/ssh/sshd_config" EXIT
+    printf '%s\n' "Match User $user" '    AuthenticationMethods publickey' '    KbdInteractiveAuthentication no' \
+        'Match Address 192.0.2.0/24' '    AuthenticationMethods publickey' >>/etc/ssh/sshd_config
+    _doctor_finds Match "for $user from 203.0.113.1, by a Match block: KbdInteractiveAuthentication"
+    _doctor_finds Match "for root from 192.0.2.0, by a Match block: AuthenticationMethods publickey"
+    cp "$said.config" /etc/ssh/sshd_config
+    otpctl doctor sshd --json >"$said" || true
+    jq -e '.checks | all(.name != "Match")' "$said" >/dev/null || fail "nothing of Match: $(cat "$said")"
+    jq -e '.checks | all(.name != "sshd-config")' "$said" >/dev/null || fail "sshd's own word: $(cat "$said")"
+}
+
+it_sees_that_sshd_would_not_start_again() {
+    _plain_sshd
+    echo 'AuthenticationMethods publickey, keyboard-interactive' >"$drop_in"
+    _doctor_finds sshd-config 'sshd does not take its files'
+    _doctor_finds sshd-config '/etc/ssh/sshd_config.d/otp.conf line 1'
+}

@@ -4,7 +4,7 @@ use crate::report::health::Check;
 use crate::sshd::{self, Found, Settings, Visitor};
 
 /// What mends most of it.
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-otp.conf";
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/otp.conf";
 /// An address nobody comes from (RFC 5737): somewhere outside.
 const OUTSIDE: &str = "203.0.113.1";
 /// So many users are asked after where `Match` blocks make a difference.
