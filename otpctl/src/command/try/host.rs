@@ -51,20 +51,21 @@ pub(super) fn check_sshd(methods: &str) -> Result<(), String> {
 pub(super) fn reload_sshd() -> Result<bool, String> {
     // One that cannot read them would end.
     sshd::test().map_err(|why| format!("sshd was not told, because it would end: {why}"))?;
-    if has_systemd() && systemctl(&["is-active", "--quiet", UNIT]) {
-        if systemctl(&["reload", UNIT]) {
-            return Ok(true);
-        }
-        return Err(format!(
-            "systemctl reload {UNIT} fails: see systemctl status {UNIT}"
-        ));
+    if let Some(pid) = listening() {
+        return kill(pid, Signal::SIGHUP)
+            .map(|()| true)
+            .map_err(|errno| format!("sshd (process {pid}) was not told: {}", errno.desc()));
     }
-    let Some(pid) = listening() else {
+    if !has_systemd() || !systemctl(&["is-active", "--quiet", UNIT]) {
         return Ok(false);
-    };
-    kill(pid, Signal::SIGHUP)
-        .map(|()| true)
-        .map_err(|errno| format!("sshd (process {pid}) was not told: {}", errno.desc()))
+    }
+    // Not waited for: at a boot, and after a kill, sshd's job waits for ours.
+    if systemctl(&["--no-block", "reload", UNIT]) {
+        return Ok(true);
+    }
+    Err(format!(
+        "systemctl reload {UNIT} fails: see systemctl status {UNIT}"
+    ))
 }
 
 /// The sshd that listens, by the file it writes, if it is one.
@@ -74,6 +75,18 @@ fn listening() -> Option<Pid> {
     };
     let text = fs::read_to_string(settings.pid_file).ok()?;
     let pid: i32 = text.trim().parse().ok().filter(|pid| *pid > 1)?;
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    (name.trim() == "sshd").then(|| Pid::from_raw(pid))
+    // A session is an sshd, too, and would end: its parent is another.
+    let is_one = is_sshd(pid) && !parent(pid).is_some_and(is_sshd);
+    is_one.then(|| Pid::from_raw(pid))
+}
+
+fn is_sshd(pid: i32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.trim() == "sshd")
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
 }
