@@ -27,6 +27,7 @@ pub mod passcode;
 pub mod policy;
 pub mod resync;
 pub mod secret;
+pub mod service;
 pub mod state;
 pub mod store;
 pub mod throttle;

@@ -154,6 +154,14 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: otpctl doctor sshd")]
     Doctor(Doctor),
 
+    /// Have a service ask for codes, and take that back unless a login proves it
+    ///
+    /// Shows the change to /etc/pam.d/SERVICE (and to sshd's settings) as a difference, asks, and makes it. Then log in from another window, with a code, and press Enter, or run otpctl try --keep. Without such a login nothing is kept: after two minutes everything is as before, also if this terminal, the connection or the machine is gone by then. A file that somebody edited meanwhile is left alone. A login counts if the service accepted a code after the change; it is read from the records of the users, not from a log. Without SERVICE: what is being tried.
+    #[command(
+        after_help = "Example: otpctl try sshd\nA key and a code: otpctl try sshd --key\nFrom another window: otpctl try --keep\nAt once as before: otpctl try --roll-back"
+    )]
+    Try(Try),
+
     /// Show the policy in force, or check a file before it is saved
     ///
     /// A policy with a fault refuses everybody's codes, so check before you save. Needs no root for what can be read without.
@@ -412,6 +420,49 @@ pub(crate) struct Doctor {
     /// The service, as its file in /etc/pam.d is called
     #[arg(value_name = "SERVICE", default_value = "sshd")]
     pub(crate) service: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Try {
+    /// The service, as its file in /etc/pam.d is called; without one, what is being tried
+    #[arg(value_name = "SERVICE", conflicts_with_all = ["keep", "roll_back"])]
+    pub(crate) service: Option<String>,
+
+    /// After how many minutes it is taken back
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=60))]
+    pub(crate) minutes: u8,
+
+    /// The same as a time, such as 90s or 2m
+    #[arg(long, value_name = "TIME", conflicts_with = "minutes")]
+    pub(crate) timeout: Option<String>,
+
+    /// Let users in who are not enrolled, without a code
+    #[arg(long)]
+    pub(crate) nullok: bool,
+
+    /// For sshd: a key and a code, instead of a password and a code
+    #[arg(long)]
+    pub(crate) key: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// Keep what is being tried; refused unless somebody logged in by it
+    #[arg(long, conflicts_with = "roll_back")]
+    pub(crate) keep: bool,
+
+    /// Take back what is being tried, now
+    #[arg(long)]
+    pub(crate) roll_back: bool,
+
+    /// Only if its time is over, or the machine was started again
+    #[arg(long, hide = true, requires = "roll_back")]
+    pub(crate) due: bool,
+
+    /// Wait for the time to be over, and take it back then
+    #[arg(long, hide = true, conflicts_with_all = ["service", "keep", "roll_back"])]
+    pub(crate) watch: bool,
 }
 
 #[derive(Args)]

@@ -16,6 +16,7 @@ mod show;
 mod status;
 mod sweep;
 mod switch;
+mod r#try;
 mod verify;
 
 use std::path::Path;
@@ -65,6 +66,7 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Demo(args) => demo::run(context, args.model),
         Verb::Sweep => sweep::run(context),
         Verb::Doctor(args) => doctor::run(context, &args.service),
+        Verb::Try(args) => r#try::run(context, args),
         Verb::Policy(args) => policy::run(context, args),
         Verb::Completions(args) => completions::run(context, args.shell),
     }

@@ -58,6 +58,14 @@ pub(crate) enum Kind {
     TooMany,
     /// The person at the terminal gave up.
     GivenUp,
+    /// Another change is being tried.
+    Pending,
+    /// Nothing is being tried.
+    NothingTried,
+    /// Nobody logged in by what is being tried.
+    Unconfirmed,
+    /// A set-up that is not understood, and so not changed.
+    NotUnderstood,
     /// Somebody else than root could have written it.
     Insecure,
     /// It cannot be understood.
@@ -90,6 +98,10 @@ impl Kind {
             Self::LastAuthenticator => "last-authenticator",
             Self::TooMany => "too-many",
             Self::GivenUp => "given-up",
+            Self::Pending => "pending",
+            Self::NothingTried => "nothing-tried",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotUnderstood => "not-understood",
             Self::Insecure => "insecure",
             Self::Damaged => "damaged",
             Self::Newer => "newer",
@@ -103,7 +115,14 @@ impl Kind {
 
     pub(crate) const fn exit(self) -> u8 {
         match self {
-            Self::AlreadyEnrolled | Self::LastAuthenticator | Self::TooMany | Self::GivenUp => 1,
+            Self::AlreadyEnrolled
+            | Self::LastAuthenticator
+            | Self::TooMany
+            | Self::GivenUp
+            | Self::Pending
+            | Self::NothingTried
+            | Self::Unconfirmed
+            | Self::NotUnderstood => 1,
             Self::Usage => 2,
             Self::UnknownUser
             | Self::NotEnrolled

@@ -15,6 +15,7 @@ mod journal;
 mod pam_stack;
 mod qr;
 mod report;
+mod sshd;
 mod terminal;
 
 use std::process::ExitCode;

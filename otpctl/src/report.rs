@@ -22,6 +22,7 @@ pub(crate) mod rules;
 pub(crate) mod shown;
 pub(crate) mod standing;
 pub(crate) mod steps;
+pub(crate) mod trial;
 pub(crate) mod words;
 
 use std::cell::Cell;

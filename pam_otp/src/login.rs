@@ -10,6 +10,7 @@ use std::path::Path;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::Policy;
+use otp::service::Service;
 use otp::user::Account;
 use otp::verify::{Reason, Verdict};
 use zeroize::Zeroizing;
@@ -70,6 +71,15 @@ pub(crate) trait Host {
     fn note(&self, step: &str);
 }
 
+/// The way an answer came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// From where.
+    pub(crate) origin: Origin,
+    /// By which service, if its name can be kept.
+    pub(crate) service: Option<Service>,
+}
+
 /// The machine a login is for.
 pub(crate) trait Machine {
     /// The policy in force.
@@ -84,7 +94,7 @@ pub(crate) trait Machine {
         typed: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
-        origin: Origin,
+        way: Way,
         policy: &Policy,
     ) -> Result<Verdict, Failure>;
     /// The real uid of the process we are in.
@@ -114,10 +124,13 @@ fn attempt(
     };
     let policy = machine.policy(options.config.as_deref())?;
     let account = machine.account(&user)?;
-    let origin = origin(&policy, host, machine);
-    host.note(&format!("an answer from {origin}"));
+    let way = Way {
+        origin: origin(&policy, host, machine),
+        service: Service::parse(&host.service()),
+    };
+    host.note(&format!("an answer from {}", way.origin));
     machine
-        .judge(&user, account.as_ref(), &passcode, origin, &policy)
+        .judge(&user, account.as_ref(), &passcode, way, &policy)
         .map(Outcome::Judged)
 }
 

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use nix::unistd;
-use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::Policy;
 use otp::store::{self, FileStore, Store};
@@ -12,7 +11,7 @@ use otp::time::UnixTime;
 use otp::user::{Account, UserName};
 use otp::verify::{self, Attempt, Reason, Record, Verdict};
 
-use crate::login::{Failure, Machine};
+use crate::login::{Failure, Machine, Way};
 
 /// The machine this process runs on.
 pub(crate) struct ThisMachine;
@@ -58,7 +57,7 @@ impl Machine for ThisMachine {
         typed: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
-        origin: Origin,
+        way: Way,
         policy: &Policy,
     ) -> Result<Verdict, Failure> {
         // A store that is not in order answers everybody alike, so it is opened for those nobody knows, too; and they take
@@ -68,10 +67,10 @@ impl Machine for ThisMachine {
             let now = now();
             let attempt = Attempt {
                 passcode,
-                origin,
+                origin: way.origin,
                 now,
             };
-            let outcome = verify::verify(record, &attempt, policy);
+            let outcome = verify::verify(record, &attempt, policy).by(way.service);
             (outcome.verdict, outcome.changes)
         };
         let Some(account) = account else {

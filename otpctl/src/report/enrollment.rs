@@ -192,7 +192,7 @@ impl Answer for Welcome<'_> {
             recovery(page, self.recovery_codes);
         }
         page.paragraph(
-            "Next: otpctl doctor sshd   (says what is missing before ssh asks for codes)",
+            "Next: otpctl try sshd   (asks for codes at ssh logins, takes itself back unless you confirm)",
         );
     }
 }

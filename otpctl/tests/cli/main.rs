@@ -22,4 +22,5 @@ mod looking;
 mod picture;
 mod scripts;
 mod terminal;
+mod trying;
 mod world;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 20] = [
+pub const VERBS: [&str; 21] = [
     "enroll",
     "issue",
     "revoke",
@@ -26,6 +26,7 @@ pub const VERBS: [&str; 20] = [
     "demo",
     "sweep",
     "doctor",
+    "try",
     "policy",
     "completions",
 ];
@@ -87,7 +88,7 @@ fn usage_errors_are_one_sentence_and_json_where_asked() {
             vec!["enroll"],
             vec!["enroll", "alice", "--nope"],
             vec!["demo", "hotp"],
-            vec!["try"],
+            vec!["try", "su", "--keep"],
         ] {
             let said = machine.otpctl(&args).exits(2);
             assert!(
