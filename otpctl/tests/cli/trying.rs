@@ -213,6 +213,49 @@ fn killed_or_disconnected_it_is_taken_back_all_the_same() {
     });
 }
 
+/// The processes of this machine that watch over a trial.
+fn watches() -> Vec<PathBuf> {
+    let ours = fs::read_link("/proc/self/ns/mnt").unwrap();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut found: Vec<PathBuf> = processes.map(|entry| entry.path()).collect();
+    found.retain(|process| {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let is_one = line.ends_with(b"try\0--watch\0");
+        is_one && fs::read_link(process.join("ns/mnt")).is_ok_and(|theirs| theirs == ours)
+    });
+    found
+}
+
+#[test]
+fn what_watches_has_a_session_of_its_own_and_ends_with_the_trial() {
+    on_a_machine(|machine| {
+        set_up(machine);
+        begin(machine, "60s");
+        let watches_before = watches();
+        let [process] = watches_before.as_slice() else {
+            panic!("{watches_before:?}");
+        };
+        let stat = fs::read_to_string(process.join("stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let pid = process.file_name().unwrap().to_str().unwrap();
+        assert_eq!(fields[3], pid, "it leads its session");
+        assert_eq!(fields[4], "0", "it has no terminal");
+        machine.otpctl(&["try", "--roll-back"]).exits(0);
+        let started = Instant::now();
+        while watches().iter().any(|process| is_alive(process)) {
+            assert!(started.elapsed() < Duration::from_secs(10));
+            sleep(Duration::from_millis(50));
+        }
+    });
+}
+
+/// Nobody may be there to take note of its end.
+fn is_alive(process: &Path) -> bool {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 #[test]
 fn a_boot_takes_it_back_at_once() {
     on_a_machine(|machine| {

@@ -62,10 +62,7 @@ pub(in crate::command) fn module() -> Check {
 pub(super) fn modules(lines: &[Line]) -> Option<Check> {
     let directories = module_directories();
     let is_there = |module: &Module| {
-        if module.path.starts_with('/') {
-            return Path::new(&module.path).exists();
-        }
-        // Beneath a directory named security.
+        // A path of its own stays what it is.
         directories
             .iter()
             .any(|dir| dir.join(&module.path).exists())
