@@ -10,6 +10,7 @@ mod confirm;
 mod entropy;
 mod failure;
 mod house;
+mod import;
 mod journal;
 mod pam_stack;
 mod qr;
