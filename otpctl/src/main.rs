@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod age;
+mod archive;
 mod cli;
 mod clock;
 mod command;
