@@ -102,11 +102,12 @@ impl<R: BufRead> Reader<R> {
         let recipient = header_line(&mut from)?;
         let wrapped = header_line(&mut from)?;
         let end = header_line(&mut from)?;
-        let (salt, work) = scrypt_recipient(&recipient).ok_or_else(|| {
-            broken("it was not encrypted with a passphrase")
-        })?;
+        let (salt, work) = scrypt_recipient(&recipient)
+            .ok_or_else(|| broken("it was not encrypted with a passphrase"))?;
         let wrapped_key = decoded::<32>(wrapped.trim_ascii_end()).ok_or_else(malformed)?;
-        let mac = end.strip_prefix(b"--- ").and_then(|mac| decoded::<32>(mac.trim_ascii_end()));
+        let mac = end
+            .strip_prefix(b"--- ")
+            .and_then(|mac| decoded::<32>(mac.trim_ascii_end()));
         let file_key = cipher(&*wrapping_key(passphrase, &salt, work)?)
             .decrypt(&Nonce::default(), wrapped_key.as_slice())
             .map_err(|_| broken("the passphrase is not that of this archive"))?;
@@ -256,7 +257,10 @@ fn scrypt_recipient(line: &[u8]) -> Option<([u8; 16], u8)> {
     let salt = decoded(words.next()?.as_bytes())?;
     let work = words.next()?;
     let is_plain = work.bytes().all(|byte| byte.is_ascii_digit()) && !work.starts_with('0');
-    let work = work.parse().ok().filter(|work| (1..=MOST_WORK).contains(work) && is_plain)?;
+    let work = work
+        .parse()
+        .ok()
+        .filter(|work| (1..=MOST_WORK).contains(work) && is_plain)?;
     words.next().is_none().then_some((salt, work))
 }
 
@@ -303,10 +307,24 @@ mod tests {
     fn a_file_that_was_cut_or_changed_is_no_whole_one() {
         let file = written(&vec![7; PIECE + 100]);
         let header = file.len() - (PIECE + 100 + 2 * TAG + 16);
-        for length in [file.len() - 1, file.len() - 100 - TAG, header + 16, header, 30] {
+        for length in [
+            file.len() - 1,
+            file.len() - 100 - TAG,
+            header + 16,
+            header,
+            30,
+        ] {
             assert!(read(&file[..length]).is_err(), "{length}");
         }
-        for at in [25, 60, 120, header - 5, header + 3, header + 100, file.len() - 1] {
+        for at in [
+            25,
+            60,
+            120,
+            header - 5,
+            header + 3,
+            header + 100,
+            file.len() - 1,
+        ] {
             let mut changed = file.clone();
             changed[at] ^= 1;
             assert!(read(&changed).is_err(), "{at}");
@@ -321,7 +339,9 @@ mod tests {
         let file = written(b"text");
         let wrong = Reader::new(&file[..], b"wrong").err().unwrap();
         assert!(wrong.to_string().contains("passphrase"), "{wrong}");
-        let work = |work: &str| scrypt_recipient(format!("-> scrypt {} {work}\n", "A".repeat(22)).as_bytes());
+        let work = |work: &str| {
+            scrypt_recipient(format!("-> scrypt {} {work}\n", "A".repeat(22)).as_bytes())
+        };
         assert!(work("18").is_some() && work("20").is_some());
         for bad in ["21", "0", "018", "+8", "8 8", ""] {
             assert!(work(bad).is_none(), "{bad}");

@@ -25,8 +25,7 @@ struct Header<'a> {
     pam_otp_archive: u32,
     made_at: u64,
     /// The machine's key for recovery codes, in hexadecimal digits.
-    #[serde(borrow)]
-    key: Option<&'a str>,
+    key: &'a str,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,28 +66,36 @@ struct SavedList<'a> {
 }
 
 /// The first line.
-pub(crate) fn header(made_at: UnixTime, key: Option<&DigestKey>) -> Option<Zeroizing<Vec<u8>>> {
-    let key = key.map(|key| Zeroizing::new(HEXLOWER.encode(key.expose())));
+pub(crate) fn header(made_at: UnixTime, key: &DigestKey) -> Option<Zeroizing<Vec<u8>>> {
+    let key = Zeroizing::new(HEXLOWER.encode(key.expose()));
     line_of(&Header {
         pam_otp_archive: VERSION,
         made_at: made_at.as_secs(),
-        key: key.as_ref().map(|key| key.as_str()),
+        key: &key,
     })
 }
 
 /// The line of an enrolled user.
 pub(crate) fn line(record: &Record) -> Option<Zeroizing<Vec<u8>>> {
     let enrollment = record.enrollment.as_ref()?;
-    let secrets: Vec<_> = enrollment.authenticators.iter().map(|one| one.secret.to_base32()).collect();
+    let secrets: Vec<_> = enrollment
+        .authenticators
+        .iter()
+        .map(|one| one.secret.to_base32())
+        .collect();
     let authenticators = enrollment.authenticators.iter().zip(&secrets);
     let authenticators = authenticators.map(|(one, secret)| saved(one, secret, &record.state));
     let list = enrollment.recovery.as_ref();
     let generation = list.map(|list| format!("{:016x}", list.generation.bits()));
-    let recovery = list.zip(generation.as_ref()).map(|(list, generation)| SavedList {
-        generation,
-        digits: list.digits.and_then(|length| length.digits().try_into().ok()),
-        digests: unused(list.generation, &list.digests, &record.state),
-    });
+    let recovery = list
+        .zip(generation.as_ref())
+        .map(|(list, generation)| SavedList {
+            generation,
+            digits: list
+                .digits
+                .and_then(|length| length.digits().try_into().ok()),
+            digests: unused(list.generation, &list.digests, &record.state),
+        });
     line_of(&Line {
         user: record.user.as_str().to_owned(),
         disabled: record.state.disabled,
@@ -125,7 +132,11 @@ fn saved<'a>(one: &'a Authenticator, secret: &'a str, state: &State) -> Saved<'a
 }
 
 /// Used ones are left out, so that no restoring brings one back.
-fn unused(list: Generation, digests: &[Digest], state: &State) -> Vec<std::borrow::Cow<'static, str>> {
+fn unused(
+    list: Generation,
+    digests: &[Digest],
+    state: &State,
+) -> Vec<std::borrow::Cow<'static, str>> {
     let entry = state.recovery(list);
     let all = digests.iter().enumerate();
     let unused = all.filter(|(index, _)| entry.is_some_and(|entry| !entry.is_used(*index)));
@@ -135,17 +146,14 @@ fn unused(list: Generation, digests: &[Digest], state: &State) -> Vec<std::borro
 }
 
 /// Reads the first line: the key under which the recovery codes are kept.
-pub(crate) fn header_from(line: &[u8]) -> Result<Option<DigestKey>, Why> {
-    let header: Header<'_> = serde_json::from_slice(line)
-        .map_err(|_| "what is in it is no archive of otpctl export")?;
+pub(crate) fn header_from(line: &[u8]) -> Result<DigestKey, Why> {
+    let header: Header<'_> =
+        serde_json::from_slice(line).map_err(|_| "what is in it is no archive of otpctl export")?;
     if header.pam_otp_archive != VERSION {
         return Err("a later version made it: install the newer libpam-otp");
     }
-    let Some(key) = header.key else {
-        return Ok(None);
-    };
-    let bytes: [u8; KEY_LENGTH] = bytes(key).ok_or(BAD)?;
-    Ok(Some(DigestKey::from_bytes(Zeroizing::new(bytes))))
+    let bytes: [u8; KEY_LENGTH] = bytes(header.key).ok_or(BAD)?;
+    Ok(DigestKey::from_bytes(Zeroizing::new(bytes)))
 }
 
 /// Reads the line of a user.
@@ -187,7 +195,10 @@ fn brought(saved: Saved<'_>) -> Result<Brought, Why> {
 
 fn list_from(saved: SavedList<'_>) -> Result<Recovery, Why> {
     let bits = u64::from_str_radix(saved.generation, 16).map_err(|_| BAD)?;
-    let digests = saved.digests.iter().map(|hex| bytes(hex).map(Digest::from_bytes));
+    let digests = saved
+        .digests
+        .iter()
+        .map(|hex| bytes(hex).map(Digest::from_bytes));
     let unused: Option<Vec<Digest>> = digests.collect();
     let digits = match saved.digits {
         None => None,
@@ -196,7 +207,9 @@ fn list_from(saved: SavedList<'_>) -> Result<Recovery, Why> {
     Ok(Recovery::Digests {
         generation: Generation::from_bits(bits),
         digits,
-        unused: unused.filter(|unused| unused.len() <= MAX_RECOVERY_CODES).ok_or(BAD)?,
+        unused: unused
+            .filter(|unused| unused.len() <= MAX_RECOVERY_CODES)
+            .ok_or(BAD)?,
     })
 }
 
@@ -217,10 +230,17 @@ mod tests {
         let mut record = Record::none(UserName::parse("älice \"x\"").unwrap());
         let mut entry = AuthenticatorState::fresh(generation);
         entry.used.raise_to(41);
-        entry.drift = Drift { last: -3, kept: -2, lean: -1 };
+        entry.drift = Drift {
+            last: -3,
+            kept: -2,
+            lean: -1,
+        };
         entry.last_used_at = Some(UnixTime::from_secs(9));
         record.state.authenticators.push(entry);
-        record.state.recovery.push(RecoveryState { generation, used: 0b10 });
+        record.state.recovery.push(RecoveryState {
+            generation,
+            used: 0b10,
+        });
         record.state.disabled = true;
         record.enrollment = Some(Enrollment {
             authenticators: vec![Authenticator {
@@ -250,18 +270,25 @@ mod tests {
         assert!(person.disabled);
         let token = &person.authenticators[0];
         assert_eq!((token.kind, token.used.floor()), (Kind::Hotp, Some(41)));
-        assert_eq!((token.drift.last, token.drift.kept, token.drift.lean), (-3, -2, -1));
+        assert_eq!(
+            (token.drift.last, token.drift.kept, token.drift.lean),
+            (-3, -2, -1)
+        );
         assert_eq!(token.last_used_at, Some(UnixTime::from_secs(9)));
-        let Some(Recovery::Digests { generation, digits, unused }) = person.recovery else {
+        let Some(Recovery::Digests {
+            generation,
+            digits,
+            unused,
+        }) = person.recovery
+        else {
             panic!("no list");
         };
         assert_eq!((generation.bits(), digits), (7, CodeLength::new(8)));
         let first: Vec<_> = unused.iter().map(|digest| digest.as_bytes()[0]).collect();
         assert_eq!(first, [1, 3]);
         let key = DigestKey::from_bytes(Zeroizing::new([5; 32]));
-        let read = header_from(&header(UnixTime::EPOCH, Some(&key)).unwrap()).unwrap();
-        assert_eq!(read.unwrap().expose(), &[5; 32]);
-        assert!(header_from(&header(UnixTime::EPOCH, None).unwrap()).unwrap().is_none());
+        let read = header_from(&header(UnixTime::EPOCH, &key).unwrap()).unwrap();
+        assert_eq!(read.expose(), &[5; 32]);
     }
 
     proptest! {

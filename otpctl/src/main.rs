@@ -15,6 +15,7 @@ mod house;
 mod import;
 mod journal;
 mod pam_stack;
+mod passphrase;
 mod qr;
 mod report;
 mod terminal;

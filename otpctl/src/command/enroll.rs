@@ -135,7 +135,7 @@ fn described(args: &cli::Enroll, account: &Account) -> Result<Authenticator, Fai
     })
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = gethostname().ok().and_then(|name| name.into_string().ok());
     name.filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())

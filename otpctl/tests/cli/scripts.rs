@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 18] = [
+pub const VERBS: [&str; 20] = [
     "enroll",
     "issue",
     "revoke",
@@ -20,6 +20,8 @@ pub const VERBS: [&str; 18] = [
     "remove",
     "recovery",
     "show",
+    "import",
+    "export",
     "explain",
     "demo",
     "sweep",
