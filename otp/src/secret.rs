@@ -7,6 +7,8 @@ use zeroize::Zeroizing;
 
 /// The shortest secret taken, in bytes: 128 bits (RFC 4226 section 4, R6).
 pub const MIN_SECRET: usize = 16;
+/// The shortest secret that can be brought along from other software, in bytes: 80 bits, which is what it drew for years (ADR 10).
+pub const MIN_BROUGHT: usize = 10;
 /// The longest secret taken, in bytes: the block of SHA-512; more is hashed by HMAC anyway.
 pub const MAX_SECRET: usize = 128;
 /// The length of a secret we draw, in bytes: 160 bits (RFC 4226 section 4, R6).
@@ -72,31 +74,36 @@ impl std::error::Error for BadSecret {}
 impl Secret {
     /// From its bytes, 16 to 128 of them.
     pub fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Result<Self, BadSecret> {
+        Self::of_at_least(MIN_SECRET, bytes)
+    }
+
+    /// From the bytes of one that an authenticator has had from other software, 10 to 128 of them.
+    pub fn brought(bytes: Zeroizing<Vec<u8>>) -> Result<Self, BadSecret> {
+        Self::of_at_least(MIN_BROUGHT, bytes)
+    }
+
+    fn of_at_least(least: usize, bytes: Zeroizing<Vec<u8>>) -> Result<Self, BadSecret> {
         match bytes.len() {
-            ..MIN_SECRET => Err(BadSecret::TooShort),
-            MIN_SECRET..=MAX_SECRET => Ok(Self(bytes)),
-            _ => Err(BadSecret::TooLong),
+            length if length < least => Err(BadSecret::TooShort),
+            length if length > MAX_SECRET => Err(BadSecret::TooLong),
+            _ => Ok(Self(bytes)),
         }
     }
 
     /// From base32 (RFC 4648 section 6) as people type it: any case, with spaces, hyphens or padding.
     pub fn from_base32(text: &str) -> Result<Self, BadSecret> {
-        if text.len() > MAX_SECRET.saturating_mul(4) {
-            return Err(BadSecret::TooLong);
-        }
-        let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
-        kept.extend(
-            text.bytes()
-                .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-')
-                .map(|byte| byte.to_ascii_uppercase()),
-        );
-        while kept.last() == Some(&b'=') {
-            kept.pop();
-        }
-        let bytes = BASE32_NOPAD
-            .decode(&kept)
-            .map_err(|_| BadSecret::NotBase32)?;
-        Self::from_bytes(Zeroizing::new(bytes))
+        base32_bytes(text).and_then(Self::from_bytes)
+    }
+
+    /// The same for one that can be [brought](Self::brought) along: what a record has.
+    pub fn brought_base32(text: &str) -> Result<Self, BadSecret> {
+        base32_bytes(text).and_then(Self::brought)
+    }
+
+    /// Whether it has fewer bits than RFC 4226 asks for (section 4, R6).
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.0.len() < MIN_SECRET
     }
 
     /// From hexadecimal digits as people type them: any case, with spaces, hyphens or colons, after `hex:` or `0x` or not.
@@ -174,6 +181,25 @@ fn hex_digits(text: &str) -> Option<&str> {
     after("hex:").or_else(|| after("0x"))
 }
 
+fn base32_bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, BadSecret> {
+    if text.len() > MAX_SECRET.saturating_mul(4) {
+        return Err(BadSecret::TooLong);
+    }
+    let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
+    kept.extend(
+        text.bytes()
+            .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-')
+            .map(|byte| byte.to_ascii_uppercase()),
+    );
+    while kept.last() == Some(&b'=') {
+        kept.pop();
+    }
+    let bytes = BASE32_NOPAD
+        .decode(&kept)
+        .map_err(|_| BadSecret::NotBase32)?;
+    Ok(Zeroizing::new(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +235,20 @@ mod tests {
         assert_eq!(padded(512), None);
         assert_eq!(padded(513), Some(BadSecret::TooLong));
         assert_eq!(padded(600), Some(BadSecret::TooLong));
+    }
+
+    #[test]
+    fn what_is_brought_along_has_10_bytes_at_least_and_is_known_to_be_short() {
+        let of = |length: usize| Secret::brought(Zeroizing::new(vec![7; length]));
+        let short = |length: usize| of(length).map(|secret| secret.is_short()).ok();
+        assert_eq!(of(9).err(), Some(BadSecret::TooShort));
+        assert_eq!(
+            [10, 15, 16, 128].map(short),
+            [true, true, false, false].map(Some)
+        );
+        assert_eq!(of(129).err(), Some(BadSecret::TooLong));
+        assert!(Secret::brought_base32("JBSWY3DPEHPK3PXP").is_ok());
+        assert!(Secret::brought_base32("JBSWY3DPEHPK3PX1").is_err());
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub trait Store {
 }
 
 /// What enrolment brings.
+#[derive(Clone)]
 pub struct NewEnrollment {
     /// The authenticators, each with what is used of it already: the step of the code that proved the app has the secret,
     /// or what other software knew. One, but where a fleet is brought over.
@@ -107,6 +108,16 @@ impl NewEnrollment {
             place: Place::First,
         }
     }
+}
+
+/// One of many who are enrolled at once ([`FileStore::enroll_many`]).
+pub struct Newcomer {
+    /// Who.
+    pub account: Account,
+    /// With what.
+    pub new: NewEnrollment,
+    /// Every code of hers is refused from the first moment.
+    pub disabled: bool,
 }
 
 /// What becomes of the authenticators that a user has when she is given new ones.

@@ -130,6 +130,20 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: otpctl show alice --qr alice.png")]
     Show(Show),
 
+    /// Take over users from other software, or from a backup
+    ///
+    /// Reads .google_authenticator files, users.oath of pam_oath, otpauth:// URIs (also the export of Google's app), CSV with the header user,uri, plain PSKC (RFC 6030) and archives of otpctl export. Used codes, counters, the drift of clocks and scratch codes come along where the file has them. Each user comes whole or not at all; who is enrolled already is skipped. A line that cannot be taken is named by its number, never by its text, and the others go in; the exit code is then 1. Killed, it can be run again.
+    #[command(
+        after_help = "Example: otpctl import --format users.oath /etc/users.oath\nOne user: otpctl import --user alice /home/alice/.google_authenticator\nAll users: otpctl import --format google-authenticator --homes"
+    )]
+    Import(Import),
+
+    /// Write all enrolled users to a file, for a backup or for other software
+    ///
+    /// An archive holds everything but issued codes and failures, encrypted with a passphrase; otpctl import restores it, and age -d opens it. CSV and otpauth URIs hold the secrets in plain text, and neither used codes nor recovery codes. The file is made new, for root alone. This is logged.
+    #[command(after_help = "Example: otpctl export --output /root/otp.age")]
+    Export(Export),
+
     /// Show how a user's code comes about now, and what the server would say to its neighbours
     ///
     /// Uses nothing up. Compare the time and the code with what the phone shows to see whose clock is off. The code shown is good: treat the screen as you would her phone.
@@ -383,6 +397,92 @@ pub(crate) struct Show {
 
     #[command(flatten)]
     pub(crate) qr: Qr,
+}
+
+#[derive(Args)]
+pub(crate) struct Import {
+    /// The file; - for standard input
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "homes",
+        conflicts_with = "homes"
+    )]
+    pub(crate) file: Option<PathBuf>,
+
+    /// What kind of file it is [default: as its beginning looks]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<Incoming>,
+
+    /// Read ~/.google_authenticator of every user that getent passwd lists
+    #[arg(long)]
+    pub(crate) homes: bool,
+
+    /// Whose it is, where the file does not say or says it otherwise
+    #[arg(long, value_name = "USER", conflicts_with = "homes")]
+    pub(crate) user: Option<String>,
+
+    /// Take the places of enrolments that are there
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Look at everything first, and write nothing if one line is at fault
+    #[arg(long)]
+    pub(crate) all_or_nothing: bool,
+
+    /// Take secrets of 80 to 127 bits too, as google-authenticator once drew them
+    #[arg(long)]
+    pub(crate) allow_short: bool,
+
+    #[command(flatten)]
+    pub(crate) passphrase: Passphrase,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    /// What is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Outgoing::Archive)]
+    pub(crate) format: Outgoing,
+
+    /// The file, which must not be there yet; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) passphrase: Passphrase,
+}
+
+#[derive(Args)]
+pub(crate) struct Passphrase {
+    /// The file whose first line is the passphrase of an archive [default: asked for, or the first line of standard input]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Incoming {
+    /// .google_authenticator of google-authenticator-libpam
+    GoogleAuthenticator,
+    /// users.oath of pam_oath
+    #[value(name = "users.oath")]
+    UsersOath,
+    /// otpauth:// URIs, one a line
+    Otpauth,
+    /// CSV with the header user,uri
+    Csv,
+    /// PSKC (RFC 6030) with plain values
+    Pskc,
+    /// What otpctl export wrote
+    Archive,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Outgoing {
+    /// Encrypted with a passphrase, everything in it
+    Archive,
+    /// CSV with the header user,uri
+    Csv,
+    /// otpauth:// URIs, one a line
+    Otpauth,
 }
 
 #[derive(Args)]

@@ -5,6 +5,8 @@ mod demo;
 mod doctor;
 mod enroll;
 mod explain;
+mod export;
+mod import;
 mod issue;
 mod list;
 mod policy;
@@ -62,6 +64,8 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Remove(args) => remove::run(context, args),
         Verb::Recovery(args) => recovery::run(context, &args.user),
         Verb::Show(args) => show::run(context, args),
+        Verb::Import(args) => import::run(context, args),
+        Verb::Export(args) => export::run(context, args),
         Verb::Explain(args) => explain::run(context, args),
         Verb::Demo(args) => demo::run(context, args.model),
         Verb::Sweep => sweep::run(context),

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod age;
+mod archive;
 mod choice;
 mod cli;
 mod clock;
@@ -11,8 +13,10 @@ mod confirm;
 mod entropy;
 mod failure;
 mod house;
+mod import;
 mod journal;
 mod pam_stack;
+mod passphrase;
 mod qr;
 mod report;
 mod sshd;

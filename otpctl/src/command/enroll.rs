@@ -165,7 +165,7 @@ fn started(args: &cli::Enroll, generation: Generation) -> AuthenticatorState {
     state
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = gethostname().ok().and_then(|name| name.into_string().ok());
     name.filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())

@@ -17,6 +17,7 @@ mod devices;
 mod docs;
 mod doctor;
 mod enrolling;
+mod fleet;
 mod hostile;
 mod looking;
 mod picture;

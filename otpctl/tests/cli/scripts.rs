@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 21] = [
+pub const VERBS: [&str; 23] = [
     "enroll",
     "issue",
     "revoke",
@@ -22,6 +22,8 @@ pub const VERBS: [&str; 21] = [
     "remove",
     "recovery",
     "show",
+    "import",
+    "export",
     "explain",
     "demo",
     "sweep",
