@@ -5,11 +5,14 @@ use otp::origin::Origin;
 use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
-use super::person::{Code, Fate, Person, Shows, Used};
+use super::person::{Code, Fate, List, Person, Shows};
+use super::used::{Drift, Used};
 use super::waits::{EACH, Known, Waits};
 
 /// The secret of RFC 6238 appendix B, in base32.
 pub const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+/// The secret of what counts, another one.
+pub const TOKEN: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 /// The key under which codes are hashed.
 pub const KEY: [u8; 32] = [42; 32];
 pub const UID: u32 = 1000;
@@ -68,6 +71,7 @@ pub struct State {
     pub waits: Waits,
     pub used: Vec<(u64, Used)>,
     pub recovered: Vec<(u64, u64)>,
+    pub remembered: Vec<(Origin, u64)>,
 }
 
 impl State {
@@ -90,16 +94,19 @@ impl State {
         })?;
         let used = from.list(4, Cursor::used)?;
         let recovered = from.list(2, |from| Some((from.number(8)?, from.number(8)?)))?;
+        let remembered = from.list(8, |from| Some((from.origin()?, from.number(8)?)))?;
         let trusted = waits.origins.iter().filter(|known| known.trusted).count();
         let each = trusted.max(waits.origins.len() - trusted) <= EACH;
         let once = once(&waits.origins, |known| known.origin)
             && once(&used, |(generation, _)| *generation)
-            && once(&recovered, |(generation, _)| *generation);
+            && once(&recovered, |(generation, _)| *generation)
+            && once(&remembered, |(origin, _)| *origin);
         (mine && each && once && from.0.is_empty()).then_some(Self {
             disabled,
             waits,
             used,
             recovered,
+            remembered,
         })
     }
 
@@ -121,7 +128,11 @@ impl State {
         out.push(self.used.len().try_into().unwrap());
         for (generation, used) in &self.used {
             out.extend(generation.to_le_bytes());
-            out.extend([0; 12]);
+            out.extend([0; 8]);
+            let Drift { last, kept, lean } = used.drift;
+            out.extend(last.to_le_bytes());
+            out.extend(kept.to_le_bytes());
+            out.extend(lean.to_le_bytes());
             out.push(used.floor.is_some().into());
             out.extend(used.floor.iter().flat_map(|floor| floor.to_le_bytes()));
             out.push(used.runs.len().try_into().unwrap());
@@ -134,6 +145,11 @@ impl State {
         for (generation, bits) in &self.recovered {
             out.extend(generation.to_le_bytes());
             out.extend(bits.to_le_bytes());
+        }
+        out.push(self.remembered.len().try_into().unwrap());
+        for (origin, at) in &self.remembered {
+            out.extend(origin_bytes(*origin));
+            out.extend(at.to_le_bytes());
         }
         out
     }
@@ -224,7 +240,14 @@ pub fn take_secrets(person: &mut Person, file: &[u8]) -> Option<()> {
             })
             .collect::<Option<Vec<_>>>()?;
         (digests.len() <= 64).then_some(())?;
-        person.recovery = Some((generation(table)?, digests));
+        person.recovery = Some(List {
+            generation: generation(table)?,
+            digests,
+            digits: match table.contains_key("digits") {
+                true => Some(digits(table)?),
+                false => None,
+            },
+        });
     }
     Some(())
 }
@@ -239,16 +262,24 @@ fn shows(table: &DeTable<'_>) -> Option<Shows> {
             bytes.ok()?
         },
         hash: text(table, "algorithm")?.to_owned(),
-        digits: number(table, "digits")?.try_into().ok()?,
-        period: number(table, "period")?,
+        digits: digits(table)?,
+        period: match (text(table, "type")?, table.contains_key("period")) {
+            ("totp", _) => Some(number(table, "period")?),
+            ("hotp", false) => None,
+            _ => return None,
+        },
         enrolled: number(table, "enrolled_at")?,
     };
-    let sense = text(table, "type")? == "totp"
-        && (16..=128).contains(&shows.secret.len())
+    let sense = (16..=128).contains(&shows.secret.len())
         && ["sha1", "sha256", "sha512"].contains(&&*shows.hash)
-        && (6..=8).contains(&shows.digits)
-        && (5..=300).contains(&shows.period);
+        && shows.period.is_none_or(|secs| (5..=300).contains(&secs));
     sense.then_some(shows)
+}
+
+/// As many as an authenticator may show.
+fn digits(table: &DeTable<'_>) -> Option<usize> {
+    let digits = number(table, "digits")?.try_into().ok()?;
+    (6..=8).contains(&digits).then_some(digits)
 }
 
 fn text<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
@@ -336,16 +367,23 @@ impl<'a> Cursor<'a> {
 
     fn used(&mut self) -> Option<(u64, Used)> {
         let generation = self.number(8)?;
-        self.take(12)?;
+        self.number(8)?;
+        let drift = Drift {
+            last: i32::from_le_bytes(self.take(4)?.try_into().ok()?),
+            kept: i32::from_le_bytes(self.take(4)?.try_into().ok()?),
+            lean: i8::from_le_bytes(self.take(1)?.try_into().ok()?),
+        };
         let floor = self.list(1, |from| from.number(8))?.pop();
         let runs = self.list(64, |from| {
             let last = from.number(8)?;
             Some((last.checked_sub(from.number(4)?)?, last))
         })?;
         let apart = |pair: &[(u64, u64)]| pair[0].1.saturating_add(1) < pair[1].0;
-        runs.windows(2)
+        let used = Used { floor, runs, drift };
+        used.runs
+            .windows(2)
             .all(apart)
-            .then_some((generation, Used { floor, runs }))
+            .then_some((generation, used))
     }
 
     fn list<T>(

@@ -2,7 +2,8 @@
 //!
 //! `texts` and `line` have what people write, `records` what is on the disk, `logins` what happens at the prompt. The last two
 //! compare the product with a `Person`, who is a user as the formats and the RFCs have her: of the code under test she knows
-//! only the names of verdicts. A new kind of code, or a new field of a record, is told to `person` and `format`.
+//! only the names of verdicts. A new kind of code, or a new field of a record, is told to `person` and `format`; what is
+//! known of one authenticator and of failures, to `used` and `waits`.
 //!
 //! Those that read files keep a store of their own beneath `/run`, so they run as root.
 
@@ -13,6 +14,7 @@ mod logins;
 mod person;
 mod records;
 mod texts;
+mod used;
 mod waits;
 
 pub use line::line;

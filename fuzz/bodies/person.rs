@@ -7,11 +7,14 @@ use otp::verify::{Acceptance, Method, Reason, Verdict};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use super::waits::Waits;
+use super::used::{AHEAD, Used, near};
+use super::waits::{DRIP, Waits};
 
-/// Steps on each side of now.
-const WINDOW: u64 = 1;
-const DAY: u64 = 86_400;
+/// Codes that are looked at for another time.
+const OTHERS: u64 = 40;
+pub const DAY: u64 = 86_400;
+/// Places that are remembered.
+const PLACES: usize = 8;
 /// Wrong answers after which a stored code hears no more: from one origin, from all.
 const TRIES_THERE: u32 = 5;
 const TRIES: u32 = 50;
@@ -31,31 +34,36 @@ pub struct Person {
     pub authenticators: Vec<Shows>,
     /// By generation.
     pub used: Vec<(u64, Used)>,
-    /// Generation and digests.
-    pub recovery: Option<(u64, Vec<[u8; 32]>)>,
+    pub recovery: Option<List>,
     /// Generation and a bit a code.
     pub recovered: Vec<(u64, u64)>,
     pub codes: Vec<Code>,
     pub waits: Waits,
+    /// Seconds for which a place is remembered, if any is.
+    pub remembers: Option<u64>,
+    /// Where she was let in and when.
+    pub remembered: Vec<(Origin, u64)>,
 }
 
-/// What shows time-based codes.
+/// What shows codes.
 #[derive(Clone)]
 pub struct Shows {
     pub generation: u64,
     pub secret: Vec<u8>,
     pub hash: String,
     pub digits: usize,
-    pub period: u64,
+    /// Of what shows a code by time.
+    pub period: Option<u64>,
     pub enrolled: u64,
 }
 
-/// Steps whose codes are dead.
-#[derive(Clone, Default)]
-pub struct Used {
-    pub floor: Option<u64>,
-    /// First and last.
-    pub runs: Vec<(u64, u64)>,
+/// Recovery codes.
+#[derive(Clone)]
+pub struct List {
+    pub generation: u64,
+    pub digests: Vec<[u8; 32]>,
+    /// They are of other software and so long.
+    pub digits: Option<usize>,
 }
 
 /// A stored code.
@@ -79,18 +87,18 @@ pub enum Fate {
 
 /// What became of one answer.
 #[derive(Default)]
-struct Heard {
+pub struct Heard {
     accepted: Option<Acceptance>,
-    reasons: Vec<Reason>,
-    /// It was compared with a time-based code and was none.
-    guessed: bool,
-    /// It was a time-based code that is dead.
-    dead: bool,
+    pub reasons: Vec<Reason>,
+    /// It was compared with codes of an authenticator, or of other software, and was none.
+    pub guessed: bool,
+    /// It was such a code and is dead.
+    pub dead: bool,
     missed: Vec<usize>,
 }
 
 impl Heard {
-    fn accept(&mut self, method: Method, offset: Option<i64>) {
+    pub fn accept(&mut self, method: Method, offset: Option<i64>) {
         self.accepted.get_or_insert(Acceptance { method, offset });
     }
 }
@@ -101,7 +109,8 @@ impl Person {
         if self.disabled {
             return Verdict::Refused(Reason::Disabled);
         }
-        self.waits.pass(now.into());
+        let drip = self.drip();
+        self.waits.pass(now.into(), drip);
         for code in &mut self.codes {
             if code.fate == Fate::Live && now >= code.ends() {
                 code.fate = Fate::Expired;
@@ -109,50 +118,67 @@ impl Person {
         }
         let mut heard = Heard::default();
         if typed.len() <= 10 {
-            self.time_based(&mut heard, typed, from, now);
+            let shut = self.waits.shut(from, now.into(), drip);
+            self.authenticated(&mut heard, typed, shut, now);
+            self.scratch(&mut heard, typed, shut);
             self.stored(&mut heard, typed, from, now);
-        } else {
-            self.recovery_code(&mut heard, typed);
+        } else if self.recovery.as_ref().is_some_and(|l| l.digits.is_none()) {
+            self.recovery_code(&mut heard, b"recovery", typed);
         }
-        self.close(&heard, from, now)
+        self.close(&heard, typed, from, now, drip)
     }
 
-    fn time_based(&mut self, heard: &mut Heard, typed: &str, from: Origin, now: u64) {
-        let shut = self.waits.shut(from, now.into());
-        for shows in &self.authenticators {
-            if shows.digits != typed.len() {
-                continue;
-            }
+    /// Whether she is let in from there without an answer.
+    pub fn is_known(&self, from: Origin, now: u64) -> bool {
+        let mut waits = self.waits.clone();
+        waits.pass(now.into(), self.drip());
+        let shut = waits.shut(from, now.into(), self.drip());
+        let span = self.remembers.unwrap_or(0);
+        let lately =
+            |(origin, at): &(Origin, u64)| *origin == from && (*at..at + span).contains(&now);
+        !self.disabled && shut.is_none() && self.remembered.iter().any(lately)
+    }
+
+    /// Seconds in which the account's bucket leaks one failure: as much longer as more than three codes are right now.
+    pub fn drip(&self) -> i128 {
+        let right = |shows: &Shows| match shows.period {
+            Some(_) => near(self.used_of(shows).learned()).count() as u64,
+            None => AHEAD + 1,
+        };
+        let right: u64 = self.authenticators.iter().map(right).sum();
+        DRIP * i128::from(right.max(3)) / 3
+    }
+
+    pub fn used_of(&self, shows: &Shows) -> &Used {
+        let mut all = self.used.iter();
+        let of = |(generation, _): &&(u64, Used)| *generation == shows.generation;
+        &all.find(of).expect("a known secret").1
+    }
+
+    fn authenticated(&mut self, heard: &mut Heard, typed: &str, shut: Option<Reason>, now: u64) {
+        let alike = self.authenticators.iter();
+        for shows in alike.filter(|shows| shows.digits == typed.len()) {
             if let Some(reason) = shut {
                 heard.reasons.push(reason);
                 continue;
             }
-            let step = now / shows.period;
-            let first = step.saturating_sub(WINDOW);
-            let mut right: Vec<u64> = (first..=step + WINDOW)
-                .filter(|step| shows.code(*step) == typed)
-                .collect();
-            let found = !right.is_empty();
-            right.retain(|step| *step >= shows.enrolled.saturating_sub(DAY) / shows.period);
-            if right.is_empty() {
-                heard.guessed = true;
-                if found {
-                    heard.dead = true;
-                    heard.reasons.push(Reason::ClockBehind);
-                }
-                continue;
-            }
             let of = |(generation, _): &&mut (u64, Used)| *generation == shows.generation;
             let (_, used) = self.used.iter_mut().find(of).expect("a known secret");
-            right.retain(|step| !used.is_dead(*step, now / shows.period + WINDOW));
-            if let Some(last) = right.last() {
-                used.runs.push((*last, *last));
-                let offset = i64::try_from(*last).unwrap() - i64::try_from(step).unwrap();
-                heard.accept(Method::Totp, Some(offset));
-            } else {
-                heard.dead = true;
-                heard.reasons.push(Reason::Used);
+            match shows.period {
+                Some(period) => used.by_time(heard, shows, typed, now, period),
+                None => used.by_counter(heard, shows, typed),
             }
+        }
+    }
+
+    /// A recovery code of other software.
+    fn scratch(&mut self, heard: &mut Heard, typed: &str, shut: Option<Reason>) {
+        if self.recovery.as_ref().and_then(|list| list.digits) != Some(typed.len()) {
+            return;
+        }
+        match shut {
+            Some(reason) => heard.reasons.push(reason),
+            None => heard.guessed |= !self.recovery_code(heard, b"scratch", typed),
         }
     }
 
@@ -182,51 +208,69 @@ impl Person {
         }
     }
 
-    fn recovery_code(&mut self, heard: &mut Heard, typed: &str) {
-        let Some((list, digests)) = &self.recovery else {
-            return;
+    /// Whether there is such a code.
+    fn recovery_code(&mut self, heard: &mut Heard, purpose: &[u8], typed: &str) -> bool {
+        let list = self.recovery.as_ref().expect("a list");
+        let this = digest(purpose, &list.generation.to_le_bytes(), typed);
+        let Some(index) = list.digests.iter().rposition(|kept| *kept == this) else {
+            return false;
         };
-        let this = digest(b"recovery", &list.to_le_bytes(), typed);
-        let Some(index) = digests.iter().rposition(|kept| *kept == this) else {
-            return;
-        };
-        let of = |(generation, _): &&mut (u64, u64)| generation == list;
+        let of = |(generation, _): &&mut (u64, u64)| *generation == list.generation;
         let (_, used) = self.recovered.iter_mut().find(of).expect("a known list");
         if *used >> index & 1 == 1 {
+            heard.dead = true;
             heard.reasons.push(Reason::Used);
         } else {
             *used |= 1 << index;
             heard.accept(Method::Recovery, None);
         }
+        true
     }
 
     /// The verdict and what it costs.
-    fn close(&mut self, heard: &Heard, from: Origin, now: u64) -> Verdict {
+    fn close(&mut self, heard: &Heard, typed: &str, from: Origin, now: u64, drip: i128) -> Verdict {
         if let Some(acceptance) = heard.accepted {
             self.waits.succeed(from);
+            if self.remembers.is_some() && matches!(from, Origin::Address(_)) {
+                self.remembered.retain(|(origin, _)| *origin != from);
+                self.remembered.push((from, now));
+                let more = self.remembered.len().saturating_sub(PLACES);
+                self.remembered.drain(..more);
+            }
             return Verdict::Accepted(acceptance);
         }
         let gravest = GRAVEST.iter().position(|r| heard.reasons.contains(r));
+        let mut none = Reason::Mismatch;
         if heard.guessed && !heard.dead {
-            self.waits.fail(from, now.into());
+            self.waits.fail(from, now.into(), drip);
+            none = self.other_time(typed, now).map_or(none, Reason::OtherTime);
         }
         if gravest.is_none_or(|at| at >= 4) {
             for index in &heard.missed {
                 self.codes[*index].miss(from);
             }
         }
-        Verdict::Refused(gravest.map_or(Reason::Mismatch, |at| GRAVEST[at]))
+        Verdict::Refused(gravest.map_or(none, |at| GRAVEST[at]))
     }
-}
 
-impl Used {
-    fn is_dead(&self, step: u64, horizon: u64) -> bool {
-        let by = |(first, last): &(u64, u64)| {
-            let at_or_below_one_not_in_the_future =
-                *first <= horizon && step <= *last.min(&horizon);
-            (*first..=*last).contains(&step) || at_or_below_one_not_in_the_future
-        };
-        self.floor.is_some_and(|floor| step <= floor) || self.runs.iter().any(by)
+    /// How far from now an answer is right that is not right now.
+    fn other_time(&self, typed: &str, now: u64) -> Option<i64> {
+        let share = OTHERS / self.authenticators.len() as u64;
+        let alike = self.authenticators.iter();
+        let mut alike = alike.filter(|shows| shows.digits == typed.len());
+        alike.find_map(|shows| {
+            let (here, away) = match shows.period {
+                Some(period) => (now / period, share / 2),
+                None => (self.used_of(shows).next()?, share - 1),
+            };
+            let away = i64::try_from(away).unwrap();
+            let mut offsets = (0..=away).flat_map(|away| [away, -away]);
+            offsets.find(|offset| {
+                let at = here.checked_add_signed(*offset);
+                let is_there = *offset >= 0 || shows.period.is_some();
+                is_there && at.is_some_and(|at| shows.code(at) == typed)
+            })
+        })
     }
 }
 

@@ -5,9 +5,12 @@ use otp::origin::Origin;
 use otp::verify::Verdict;
 
 use super::NOW;
-use super::format::{self, BLOCK, CAPACITY, SECRET, STATE, STORED, State, newest, record, slot};
+use super::format::{
+    self, BLOCK, CAPACITY, SECRET, STATE, STORED, State, TOKEN, newest, record, slot,
+};
 use super::house::House;
-use super::person::{Code, Fate, Person, Used, digest};
+use super::person::{Code, Fate, Person, digest};
+use super::used::{Drift, Used};
 
 const HERE: Origin = Origin::Local(0);
 const ISSUED: &str = "48210937";
@@ -64,7 +67,8 @@ pub fn slots(data: &[u8]) {
     scene.trial(&House::new(), &scene.person());
 }
 
-/// The files of alice: an authenticator whose code of the step before is used, two recovery codes of which one is, a stored code.
+/// The files of alice: an authenticator whose code of the step before is used, a token that nobody has used, two recovery codes of
+/// which one is, a stored code.
 struct Scene {
     secrets: Vec<u8>,
     state: Vec<u8>,
@@ -118,9 +122,9 @@ impl Scene {
         // A secret of which it is not known what was used of it is as good as used.
         let known = |generation| person.used.iter().any(|(known, _)| *known == generation);
         let secrets = person.authenticators.iter().all(|a| known(a.generation));
-        let list = person.recovery.as_ref().is_none_or(|(generation, _)| {
+        let list = person.recovery.as_ref().is_none_or(|list| {
             let mut lists = person.recovered.iter();
-            lists.any(|(known, _)| known == generation)
+            lists.any(|(known, _)| *known == list.generation)
         });
         (secrets && list).then_some(person)
     }
@@ -165,8 +169,21 @@ fn codes(person: Option<&Person>) -> Vec<String> {
     codes.extend([RECOVERY[1], "000000"].map(str::to_owned));
     codes.extend((STEP - 2..=STEP + 2).map(code));
     for shows in &person.authenticators {
-        let now = NOW / shows.period;
-        codes.extend((now - 1..=now + 1).map(|step| shows.code(step)));
+        let used = person.used_of(shows);
+        let last = used.floor.unwrap_or(0);
+        let at: Vec<u64> = match shows.period {
+            // Around our clock, and around one that is off by what is learned.
+            Some(period) => (-2..=2)
+                .flat_map(|near| [near, near + used.learned()])
+                .map(|offset| (NOW / period).saturating_add_signed(offset))
+                .collect(),
+            // The last used, the next, the two at the end of what is looked at, and one for later.
+            None => [last]
+                .into_iter()
+                .chain([1, 6, 7, 12].map(|n| last.saturating_add(n)))
+                .collect(),
+        };
+        codes.extend(at.into_iter().map(|at| shows.code(at)));
     }
     codes.sort();
     codes.dedup();
@@ -182,14 +199,17 @@ fn secrets_text() -> String {
     format!(
         "format = 1\nuid = 1000\n\n[[authenticator]]\nname = \"phone\"\ntype = \"totp\"\nsecret = \"{SECRET}\"\n\
          algorithm = \"sha1\"\nissuer = \"fuzz\"\nlabel = \"alice\"\ngeneration = \"0000000000000007\"\ndigits = 6\n\
-         period = 30\nenrolled_at = 1800000000\n\n[recovery]\ngeneration = \"0000000000000008\"\ndigests = [\n  \"{}\",\n  \"{}\",\n]\n",
+         period = 30\nenrolled_at = 1800000000\n\n\
+         [[authenticator]]\nname = \"token\"\ntype = \"hotp\"\nsecret = \"{TOKEN}\"\nalgorithm = \"sha1\"\nissuer = \"fuzz\"\n\
+         label = \"alice\"\ngeneration = \"0000000000000009\"\ndigits = 6\nenrolled_at = 1800000000\n\n[recovery]\ngeneration = \"0000000000000008\"\ndigests = [\n  \"{}\",\n  \"{}\",\n]\n",
         digests[0], digests[1],
     )
 }
 
-/// Of the five steps around now those are used whose bits are set, the earliest first; with so many failures.
-fn state_with(used: u8, failures: u8) -> State {
-    let runs = (0..5_u8).filter(|bit| used >> bit & 1 == 1);
+/// Of the five steps around now those are used whose bits are set, the earliest first. The other bits: a phone that is
+/// two steps ahead, one that was ahead twice in a row, a token of which five codes are used. With so many failures.
+fn state_with(bits: u8, failures: u8) -> State {
+    let runs = (0..5_u8).filter(|bit| bits >> bit & 1 == 1);
     let runs = runs.map(|bit| STEP - 2 + u64::from(bit));
     let mut used = Used::default();
     for step in runs {
@@ -198,13 +218,23 @@ fn state_with(used: u8, failures: u8) -> State {
             _ => used.runs.push((step, step)),
         }
     }
+    let bit = |bit: u8, number| if bits >> bit & 1 == 1 { number } else { 0 };
+    used.drift = Drift {
+        kept: bit(5, 2).into(),
+        lean: bit(6, 2),
+        ..Drift::default()
+    };
+    let token = Used {
+        floor: (bit(7, 1) == 1).then_some(4),
+        ..Used::default()
+    };
     State {
         waits: super::waits::Waits {
             failures: failures.into(),
             ..Default::default()
         },
-        // The second one is for a secret that is not there.
-        used: vec![(7, used), (9, Used::default())],
+        // The last one is for a secret that is not there.
+        used: vec![(7, used), (9, token), (10, Used::default())],
         recovered: vec![(8, 0b10)],
         ..State::default()
     }

@@ -5,6 +5,7 @@ use otp::hotp::{Algorithm, CodeLength};
 use otp::passcode::Passcode;
 use otp::policy::Parsed;
 use otp::secret::Secret;
+use otp::state::AuthenticatorState;
 use otp::time::{Period, UnixTime};
 use otp::uri;
 use otp::user::UserName;
@@ -65,7 +66,9 @@ pub fn user(data: &[u8]) {
             .all(|byte| byte.is_ascii_graphic() && byte != b'/')
     );
     assert_eq!(UserName::from_file_name(&file), Some(user));
-    let uri = uri::otpauth(&authenticator(text));
+    let authenticator = authenticator(text);
+    let state = AuthenticatorState::fresh(authenticator.generation);
+    let uri = uri::otpauth(&authenticator, &state);
     assert!(uri.starts_with("otpauth://totp/"));
     assert!(uri.bytes().all(|byte| byte.is_ascii_graphic()));
 }

@@ -1,9 +1,11 @@
 //! How guessing is bounded, as DESIGN and FILEFORMAT.md have it: the waits of one user under the default policy.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use otp::origin::Origin;
 use otp::verify::Reason;
 
-/// Seconds in which the account's bucket leaks one failure: eight a day.
+/// Seconds in which the account's bucket leaks one failure, where three codes are right at one moment: eight a day.
 pub const DRIP: i128 = 86_400 / 8;
 /// Failures that the bucket holds, and how many of them are for those who were let in before.
 pub const BURST: i128 = 12;
@@ -12,7 +14,7 @@ const RESERVED: i128 = 3;
 const FREE: u32 = 3;
 const FIRST: i128 = 30;
 const LONGEST: i128 = 86_400;
-/// Failures since the last acceptance after which no time-based code is heard (NIST SP 800-63B-4 section 3.2.2).
+/// Failures since the last acceptance after which no authenticator is heard (NIST SP 800-63B-4 section 3.2.2).
 pub const LOCK: u32 = 100;
 /// Origins remembered of each kind.
 pub const EACH: usize = 8;
@@ -27,6 +29,9 @@ pub struct Waits {
     pub origins: Vec<Known>,
 }
 
+/// How the place is kept from which somebody on this machine calls, over the network or not.
+pub const LOOPBACK: Origin = Origin::Address(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)));
+
 /// One origin.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -37,12 +42,13 @@ pub struct Known {
 }
 
 impl Waits {
-    /// It is `now`. Where that is before the last failure, every wait is as much earlier.
-    pub fn pass(&mut self, now: i128) {
+    /// It is `now`. Where that is before the last failure, every wait is as much earlier. The bucket leaks a failure in
+    /// `drip` seconds.
+    pub fn pass(&mut self, now: i128, drip: i128) {
         let back = self.counted.map_or(0, |at| (at - now).max(0));
         self.counted = self.counted.map(|at| at.min(now));
         let read = |at: i128, longest| (at - back).min(now + longest);
-        self.dry = self.dry.map(|at| read(at, DRIP * BURST));
+        self.dry = self.dry.map(|at| read(at, drip * BURST));
         self.dry = self.dry.filter(|at| *at > now);
         for known in &mut self.origins {
             known.until = known.until.map(|at| read(at, LONGEST));
@@ -51,8 +57,8 @@ impl Waits {
             .retain(|known| known.trusted || known.until.is_none_or(|at| at + LONGEST > now));
     }
 
-    /// Why nothing from there is compared with time-based codes now, if so.
-    pub fn shut(&self, from: Origin, now: i128) -> Option<Reason> {
+    /// Why nothing from there is compared with an authenticator's codes now, if so.
+    pub fn shut(&self, from: Origin, now: i128, drip: i128) -> Option<Reason> {
         if self.failures >= LOCK {
             return Some(Reason::Locked);
         }
@@ -63,14 +69,14 @@ impl Waits {
         };
         let own = known.and_then(|known| known.until).unwrap_or(0) > now;
         // Full to the brim is one failure less than the next one needs.
-        let full = self.dry.is_some_and(|dry| dry - now > DRIP * (share - 1));
+        let full = self.dry.is_some_and(|dry| dry - now > drip * (share - 1));
         (own || full).then_some(Reason::Throttled)
     }
 
-    pub fn fail(&mut self, from: Origin, now: i128) {
+    pub fn fail(&mut self, from: Origin, now: i128, drip: i128) {
         self.failures = self.failures.saturating_add(1);
         self.counted = Some(now);
-        self.dry = Some(self.dry.map_or(now, |dry| dry.max(now)) + DRIP);
+        self.dry = Some(self.dry.map_or(now, |dry| dry.max(now)) + drip);
         let mut known = self.take(from);
         known.failures = known.failures.saturating_add(1);
         known.until = known.failures.checked_sub(FREE).map(|more| {

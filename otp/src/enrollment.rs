@@ -83,6 +83,8 @@ pub enum Kind {
         /// How long a time step lasts.
         period: Period,
     },
+    /// A counter, which the state record keeps: RFC 4226.
+    Hotp,
 }
 
 impl Kind {
@@ -91,6 +93,16 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Totp { .. } => "totp",
+            Self::Hotp => "hotp",
+        }
+    }
+
+    /// How long a time step lasts, where time moves the codes on.
+    #[must_use]
+    pub const fn period(self) -> Option<Period> {
+        match self {
+            Self::Totp { period } => Some(period),
+            Self::Hotp => None,
         }
     }
 }
@@ -102,4 +114,7 @@ pub struct RecoveryList {
     pub generation: Generation,
     /// One keyed digest a code, at most [`MAX_RECOVERY_CODES`].
     pub digests: Vec<Digest>,
+    /// They are of so many digits each, as other software made them. Such short ones are bounded like guesses at an
+    /// authenticator; `None`: they are ours, of 80 bits.
+    pub digits: Option<CodeLength>,
 }

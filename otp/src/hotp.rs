@@ -81,6 +81,23 @@ impl Code {
     }
 }
 
+/// How many counters ahead of `next` the typed code is right, the nearest first, of `count` counters looked at.
+/// Diagnosis only: what it finds is never an acceptance.
+#[must_use]
+pub fn ahead_of(
+    secret: &Secret,
+    algorithm: Algorithm,
+    typed: &Digits,
+    next: u64,
+    count: u32,
+) -> Option<i64> {
+    let length = CodeLength::new(u64::try_from(typed.as_bytes().len()).ok()?)?;
+    (0..i64::from(count)).find(|ahead| {
+        next.checked_add_signed(*ahead)
+            .is_some_and(|counter| code(secret, algorithm, length, counter).matches(typed))
+    })
+}
+
 /// HOTP(K, C) of RFC 4226 section 5.3, over the named hash.
 #[must_use]
 pub fn code(secret: &Secret, algorithm: Algorithm, length: CodeLength, counter: u64) -> Code {

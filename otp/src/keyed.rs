@@ -55,6 +55,12 @@ impl DigestKey {
         self.digest(b"recovery", user, &list.to_bytes(), code.as_bytes())
     }
 
+    /// The digest of a recovery code of digits, as other software made it.
+    #[must_use]
+    pub fn scratch(&self, user: &UserName, list: Generation, code: &Digits) -> Digest {
+        self.digest(b"scratch", user, &list.to_bytes(), code.as_bytes())
+    }
+
     fn digest(&self, purpose: &[u8], user: &UserName, of: &[u8], code: &[u8]) -> Digest {
         let mut digest = Digest([0; 32]);
         // An HMAC takes a key of any length, so the fallback is never reached.
@@ -93,3 +99,51 @@ impl PartialEq for Digest {
 }
 
 impl Eq for Digest {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::passcode::Passcode;
+    use data_encoding::HEXLOWER;
+
+    /// Computed elsewhere, by FILEFORMAT.md, with the bytes 0 to 31 as the key.
+    const STORED: &str = "9415421f589ccd329e0e3282e8a34b0f597451507dda21c9deee958386b26746";
+    const RECOVERY: &str = "545f9efae1c7d9e3d660eb7af1d44f20b9beb47371e368308fe6360604be9a97";
+
+    fn key() -> DigestKey {
+        let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
+        for (byte, value) in bytes.iter_mut().zip(0..) {
+            *byte = value;
+        }
+        DigestKey::from_bytes(bytes)
+    }
+
+    fn digests() -> [Digest; 2] {
+        let alice = UserName::parse("alice").unwrap();
+        let Ok(Passcode::Digits(digits)) = Passcode::parse(b"48210937") else {
+            panic!("stored codes are digits");
+        };
+        let Ok(Passcode::Recovery(code)) = Passcode::parse(b"7kq2-m4tx-9bnc-2xwd") else {
+            panic!("no recovery code");
+        };
+        let list = Generation::from_bits(u64::from_le_bytes([9, 8, 7, 6, 5, 4, 3, 2]));
+        [
+            key().stored(&alice, CodeId::from_bytes([1, 2, 3, 4]), &digits),
+            key().recovery(&alice, list, &code),
+        ]
+    }
+
+    #[test]
+    fn digests_are_those_that_fileformat_md_tells() {
+        let found = digests().map(|digest| HEXLOWER.encode(digest.as_bytes()));
+        assert_eq!(found, [STORED, RECOVERY]);
+    }
+
+    #[test]
+    fn a_digest_equals_itself_alone_and_a_key_is_its_bytes() {
+        let [stored, recovery] = digests();
+        assert!(stored == Digest::from_bytes(*stored.as_bytes()));
+        assert!(stored != recovery);
+        assert!(key().expose().iter().copied().eq(0..32));
+    }
+}

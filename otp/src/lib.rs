@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod drift;
 pub mod enrollment;
 pub mod hotp;
 pub mod issued;

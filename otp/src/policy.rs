@@ -26,6 +26,12 @@ pub struct Policy {
     pub run_dir: PathBuf,
     /// Steps accepted on each side of now, 0 to 10.
     pub window: u8,
+    /// Steps that a learned clock drift may come to, either way, 0 to 20.
+    pub max_drift: u8,
+    /// Counters that are looked at beyond the next one of a HOTP, 0 to 50 (RFC 4226 section 7.4 calls it s).
+    pub look_ahead: u8,
+    /// How long an address from which a code was accepted is asked for none; `None`: it always is.
+    pub remember: Option<Duration>,
     /// What happens where state cannot be overwritten.
     pub on_read_only: OnReadOnly,
     /// Services whose PAM_RHOST, where it is an address, is the origin.
@@ -62,6 +68,23 @@ pub struct ThrottlePolicy {
     pub reserved: u32,
     /// Failures since the last acceptance after which time-based codes are off.
     pub lock_after: u32,
+    /// How many codes a guess is compared with, beside how many are usual: the bucket leaks that much slower.
+    pub breadth: Breadth,
+}
+
+/// How many codes a guess at a user's authenticators is right for. Several authenticators, a learned drift and the
+/// look-ahead of a HOTP each make a guess likelier to hit; the throttle makes up for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breadth {
+    /// Codes that are right now.
+    pub codes: u32,
+    /// Codes that are right for a single time-based authenticator whose clock is right.
+    pub usual: u32,
+}
+
+impl Breadth {
+    /// A single time-based authenticator whose clock is right.
+    pub const USUAL: Self = Self { codes: 1, usual: 1 };
 }
 
 /// Stored codes.
@@ -82,6 +105,9 @@ impl Default for Policy {
             spool_dir: PathBuf::from("/var/spool/pam_otp"),
             run_dir: PathBuf::from("/run/pam_otp"),
             window: 1,
+            max_drift: 4,
+            look_ahead: 5,
+            remember: None,
             on_read_only: OnReadOnly::Deny,
             remote_services: [
                 "sshd",
@@ -110,6 +136,7 @@ impl Default for ThrottlePolicy {
             burst: 12,
             reserved: 3,
             lock_after: 100,
+            breadth: Breadth::USUAL,
         }
     }
 }
@@ -254,6 +281,42 @@ const KEYS: &[Key] = &[
             )
         },
         show: |policy| Value::Number(policy.window.into()),
+    },
+    Key {
+        name: "max_drift",
+        take: |policy, value| {
+            put(
+                &mut policy.max_drift,
+                number(value, 0, 20),
+                "takes a number of steps from 0 to 20",
+            )
+        },
+        show: |policy| Value::Number(policy.max_drift.into()),
+    },
+    Key {
+        name: "look_ahead",
+        take: |policy, value| {
+            put(
+                &mut policy.look_ahead,
+                number(value, 0, 50),
+                "takes a number of counters from 0 to 50",
+            )
+        },
+        show: |policy| Value::Number(policy.look_ahead.into()),
+    },
+    Key {
+        name: "remember",
+        take: |policy, value| {
+            let off = (value.as_str() == Some("off")).then_some(None);
+            let within_a_month = |span: &Duration| *span <= Duration::from_secs(30 * 24 * 60 * 60);
+            let span = duration(value).filter(within_a_month).map(Some);
+            put(
+                &mut policy.remember,
+                off.or(span),
+                "takes \"off\" or a duration up to \"30d\"",
+            )
+        },
+        show: |policy| policy.remember.map_or(Value::Text("off".to_owned()), span),
     },
     Key {
         name: "on_read_only",
@@ -644,6 +707,89 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_two_values_is_told_where_the_wrong_one_is_set() {
+        let text = "window = 1\n[throttle]\nmax_hold = \"1m\"\nfirst_hold = \"61s\"\n";
+        assert_eq!(
+            faults(text),
+            ["line 4: throttle.first_hold must not be longer than throttle.max_hold"]
+        );
+        let twice = "[throttle]\nfirst_hold = \"1h\"\nmax_hold = \"1m\"\n";
+        assert_eq!(faults(twice).len(), 1);
+        for equal in [
+            "[throttle]\nmax_hold = \"1m\"\nfirst_hold = \"1m\"\n",
+            "[issued]\nttl = \"5m\"\nmax_ttl = \"5m\"\n",
+        ] {
+            assert_eq!(faults(equal), [""; 0], "{equal}");
+        }
+        let longer = "[issued]\nttl = \"6m\"\nmax_ttl = \"5m\"\n";
+        assert_eq!(
+            faults(longer),
+            ["line 2: issued.ttl must not be longer than issued.max_ttl"]
+        );
+    }
+
+    #[test]
+    fn every_bound_is_where_the_fault_says_it_is() {
+        for (key, within, beyond) in [
+            ("window", &["0", "10"][..], &["11", "-1"][..]),
+            ("throttle.free", &["1", "10"], &["0", "11"]),
+            (
+                "throttle.max_hold",
+                &["\"7d\"", "\"30s\""],
+                &["\"8d\"", "\"604801s\""],
+            ),
+            ("throttle.per_day", &["1", "1000"], &["0", "1001"]),
+            ("throttle.burst", &["4", "1000"], &["0", "1001"]),
+            ("throttle.reserved", &["0", "11"], &["12", "1000"]),
+            ("throttle.lock_after", &["1", "100"], &["0", "101"]),
+            ("issued.digits", &["6", "10"], &["5", "11"]),
+            (
+                "issued.ttl",
+                &["\"1s\"", "\"24h\""],
+                &["\"86401s\"", "\"0s\""],
+            ),
+            (
+                "state_dir",
+                &["\"/srv/a..b\""],
+                &["\"/srv/../b\"", "\"srv\"", "1"],
+            ),
+            (
+                "remote_services",
+                &["[]", "[\"sshd\"]"],
+                &["[\"\"]", "[\"a b\"]", "\"sshd\"", "[1]"],
+            ),
+        ] {
+            for value in within {
+                let text = format!("{key} = {value}");
+                assert_eq!(faults(&text), [""; 0], "{text}");
+            }
+            for value in beyond {
+                let text = format!("{key} = {value}");
+                assert_eq!(faults(&text).len(), 1, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_named_and_nothing_else_is() {
+        for (key, meant) in [
+            ("free", ": did you mean throttle.free?"),
+            ("wind", ": did you mean window?"),
+            ("throttle.lock", ": did you mean throttle.lock_after?"),
+            ("state_path", ": did you mean state_dir?"),
+            ("win", ""),
+            ("x", ""),
+        ] {
+            let found = faults(&format!("{key} = 1"));
+            assert_eq!(found, [format!("line 1: unknown key {key:?}{meant}")]);
+        }
+        assert_eq!(
+            faults("\nthrottle = 3"),
+            ["line 2: throttle is a table: write [throttle]"]
+        );
+    }
+
+    #[test]
     fn broken_toml_is_named_by_line() {
         assert!(faults("window = 1\nwindow = 2\n")[0].starts_with("line 2:"));
         assert!(faults("\n\n= 3\n")[0].starts_with("line 3:"));
@@ -653,6 +799,9 @@ mod tests {
     fn durations_are_read_and_spelled() {
         for (text, secs) in [("1s", 1), ("10m", 600), ("24h", 86_400), ("7d", 604_800)] {
             assert_eq!(parse_duration(text), Some(Duration::from_secs(secs)));
+            assert_eq!(format_duration(Duration::from_secs(secs)), text);
+        }
+        for (secs, text) in [(0, "0s"), (59, "59s"), (61, "61s"), (90 * 60, "90m")] {
             assert_eq!(format_duration(Duration::from_secs(secs)), text);
         }
         for text in [

@@ -121,4 +121,41 @@ mod tests {
         assert_eq!(why(&"A".repeat(208)), Some(BadSecret::TooLong));
         assert_eq!(why(&"A".repeat(10_000_000)), Some(BadSecret::TooLong));
     }
+
+    #[test]
+    fn a_secret_has_16_to_128_bytes_and_its_text_at_most_512() {
+        let of = |length: usize| Secret::from_bytes(Zeroizing::new(vec![7; length])).err();
+        assert_eq!((of(15), of(16)), (Some(BadSecret::TooShort), None));
+        assert_eq!((of(128), of(129)), (None, Some(BadSecret::TooLong)));
+        let padded = |length: usize| {
+            let text = format!("{:length$}", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+            Secret::from_base32(&text).err()
+        };
+        assert_eq!(padded(512), None);
+        assert_eq!(padded(513), Some(BadSecret::TooLong));
+        assert_eq!(padded(600), Some(BadSecret::TooLong));
+    }
+
+    #[test]
+    fn a_secret_is_the_same_as_itself_alone() {
+        let secret = |byte| Secret::from_bytes(Zeroizing::new(vec![byte; 20])).unwrap();
+        assert!(secret(1).is_same(&secret(1)));
+        assert!(!secret(1).is_same(&secret(2)));
+        let longer = Secret::from_bytes(Zeroizing::new(vec![1; 21])).unwrap();
+        assert!(!secret(1).is_same(&longer));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_told_in_words() {
+        for (why, words) in [
+            (
+                BadSecret::NotBase32,
+                "the letters A to Z and the digits 2 to 7",
+            ),
+            (BadSecret::TooShort, "at least 128 bits"),
+            (BadSecret::TooLong, "at most 1024 bits"),
+        ] {
+            assert!(why.to_string().contains(words), "{why}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
-//! What a login changes: used steps, throttle, used recovery codes. FILEFORMAT.md has the record.
+//! What a login changes: used steps and counters, drift, throttle, used recovery codes, remembered origins. FILEFORMAT.md
+//! has the record.
 
+use crate::drift::Drift;
 use crate::enrollment::{Enrollment, Generation, MAX_AUTHENTICATORS};
 use crate::origin::Origin;
 use crate::throttle::Throttle;
@@ -14,6 +16,8 @@ const LONG_PAST: u64 = 100_000;
 pub const MAX_AUTHENTICATOR_STATES: usize = MAX_AUTHENTICATORS + 1;
 /// Entries kept for lists of recovery codes: the one in force, and one that is replacing it.
 pub const MAX_RECOVERY_STATES: usize = 2;
+/// Origins remembered because a code was accepted from there.
+pub const MAX_REMEMBERED: usize = 8;
 
 /// Everything a login changes for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +34,17 @@ pub struct State {
     pub authenticators: Vec<AuthenticatorState>,
     /// One entry a list of recovery codes, by its generation.
     pub recovery: Vec<RecoveryState>,
+    /// From where a code was accepted and when, the most recent last. Kept only where the policy remembers origins.
+    pub remembered: Vec<Remembered>,
+}
+
+/// An origin from which a code was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// An address.
+    pub origin: Origin,
+    /// When the code was accepted.
+    pub at: UnixTime,
 }
 
 /// The last accepted code.
@@ -48,10 +63,10 @@ pub struct LastLogin {
 pub struct AuthenticatorState {
     /// The secret this belongs to.
     pub generation: Generation,
-    /// Steps whose codes are dead.
+    /// Steps (of a HOTP: counters) whose codes are dead.
     pub used: UsedSteps,
-    /// Steps by which the last accepted code was ahead of our clock (behind: negative).
-    pub drift: i32,
+    /// How far its clock is off.
+    pub drift: Drift,
     /// When its last code was accepted.
     pub last_used_at: Option<UnixTime>,
 }
@@ -72,7 +87,7 @@ impl AuthenticatorState {
         Self {
             generation,
             used: UsedSteps::NONE,
-            drift: 0,
+            drift: Drift::NONE,
             last_used_at: None,
         }
     }
@@ -110,6 +125,15 @@ impl State {
         self.recovery
             .iter()
             .find(|entry| entry.generation == generation)
+    }
+
+    /// Remembers that a code was accepted from `origin`; the one longest unheard of makes room.
+    pub fn remember(&mut self, origin: Origin, at: UnixTime) {
+        self.remembered.retain(|known| known.origin != origin);
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.remove(0);
+        }
+        self.remembered.push(Remembered { origin, at });
     }
 
     /// Notes that `enrollment` is durable: it was seen, and nothing of another one stays.
@@ -181,6 +205,20 @@ impl UsedSteps {
         &self.runs
     }
 
+    /// The first counter of a HOTP that is not dead (RFC 4226 section 7.2); `None` at the end of all counters.
+    #[must_use]
+    pub fn next_counter(&self) -> Option<u64> {
+        match self.floor {
+            None => Some(0),
+            Some(floor) => floor.checked_add(1),
+        }
+    }
+
+    /// Kills every counter up to and including this one.
+    pub fn raise_to(&mut self, counter: u64) {
+        self.floor = self.floor.max(Some(counter));
+    }
+
     /// Whether the code of `step` is dead, where `horizon` is the last step that is not in the future (now + window).
     #[must_use]
     pub fn is_dead(&self, step: TimeStep, horizon: TimeStep) -> bool {
@@ -205,6 +243,19 @@ impl UsedSteps {
         }
     }
 
+    /// Marks all that `other` has. Where there is no room the nearest become one: nothing is forgotten.
+    pub fn add(&mut self, other: &Self) {
+        self.floor = self.floor.max(other.floor);
+        for run in &other.runs {
+            self.runs.push(*run);
+            self.runs.sort_unstable();
+            self.join_neighbours();
+            while self.runs.len() > MAX_INTERVALS {
+                self.make_room(0);
+            }
+        }
+    }
+
     fn join_neighbours(&mut self) {
         let mut joined: Vec<(u64, u64)> = Vec::with_capacity(self.runs.len());
         for (first, last) in self.runs.drain(..) {
@@ -220,7 +271,8 @@ impl UsedSteps {
 
     /// One run fewer. What is long past raises the floor; else two neighbours become one, which kills the few steps
     /// between them too: nothing is ever forgotten. The floor stays behind so that logins made while the clock was
-    /// ahead, however many, do not lift it above the present.
+    /// ahead, however many, do not lift it above the present. A gap longer than every later one may be where the clock
+    /// jumped, and the present is in it once the clock is back: it goes last (ADR 4).
     fn make_room(&mut self, horizon: u64) {
         let is_long_past = |run: &(u64, u64)| run.1.saturating_add(LONG_PAST) <= horizon;
         if let Some((_, last)) = self.runs.first().copied().filter(is_long_past) {
@@ -228,17 +280,18 @@ impl UsedSteps {
             self.runs.remove(0);
             return;
         }
-        let gap = |pair: &[(u64, u64)]| match pair {
-            [(_, end), (start, _)] => start.saturating_sub(*end),
-            _ => u64::MAX,
-        };
-        let Some(narrowest) = self
-            .runs
-            .windows(2)
-            .enumerate()
-            .min_by_key(|(_, pair)| gap(pair))
-            .map(|(index, _)| index)
-        else {
+        let mut longest_later = 0;
+        let gaps = self.runs.windows(2).enumerate().rev();
+        let narrowest = gaps.map(|(index, pair)| {
+            let gap = match pair {
+                [(_, end), (start, _)] => start.saturating_sub(*end),
+                _ => u64::MAX,
+            };
+            let may_be_a_jump = gap > longest_later;
+            longest_later = longest_later.max(gap);
+            (may_be_a_jump, gap, index)
+        });
+        let Some((_, _, narrowest)) = narrowest.min() else {
             return;
         };
         let (_, end) = self.runs.remove(narrowest.saturating_add(1));
@@ -251,6 +304,10 @@ impl UsedSteps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrollment::{Authenticator, Kind, RecoveryList};
+    use crate::hotp::{Algorithm, CodeLength};
+    use crate::secret::Secret;
+    use crate::time::Period;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -310,6 +367,27 @@ mod tests {
     }
 
     #[test]
+    fn a_jump_shorter_than_every_pause_between_logins_leaves_the_present_alive() {
+        // For so long that the set is full, and no gap in it is short.
+        for (pause, jump) in [(240, 3), (240, 120), (240, 239), (60, 40), (1_500, 20)] {
+            for (logins, apart) in [(1, 1), (2, 1), (5, 1), (2, 2), (100, 2)] {
+                let mut used = UsedSteps::NONE;
+                for n in 0..720 {
+                    mark(&mut used, 10_000 + n * pause, 10_001 + n * pause);
+                }
+                let now = 10_001 + 719 * pause;
+                let later: Vec<u64> = (0..logins).map(|n| now + jump + n * apart).collect();
+                for step in &later {
+                    mark(&mut used, *step, step + 1);
+                }
+                let what = format!("{pause} steps between, {jump} ahead, {logins} there");
+                assert!(!dead(&used, now, now + 1), "{what}");
+                assert!(later.iter().all(|step| dead(&used, *step, now + 1)));
+            }
+        }
+    }
+
+    #[test]
     fn what_is_long_past_raises_the_floor_and_stays_dead_wherever_the_clock_goes() {
         let mut used = UsedSteps::NONE;
         for day in 0..200 {
@@ -328,6 +406,64 @@ mod tests {
         mark(&mut used, u64::MAX, u64::MAX);
         mark(&mut used, u64::MAX - 1, u64::MAX);
         assert_eq!(used.runs(), [(u64::MAX - 1, u64::MAX)]);
+    }
+
+    #[test]
+    fn what_belongs_to_no_enrolment_goes_and_what_belongs_to_it_stays() {
+        let [old, new] = [1, 2].map(Generation::from_bits);
+        let mut state = State::default();
+        for generation in [old, new] {
+            let mut entry = AuthenticatorState::fresh(generation);
+            entry.drift.last = 7;
+            state.authenticators.push(entry);
+            state.recovery.push(RecoveryState {
+                generation,
+                used: 5,
+            });
+        }
+        let enrollment = Enrollment {
+            authenticators: vec![authenticator(new)],
+            recovery: Some(RecoveryList {
+                generation: new,
+                digits: None,
+                digests: Vec::new(),
+            }),
+        };
+        let mut kept = state.clone();
+        kept.keep_only(&enrollment);
+        assert_eq!(kept.authenticators, state.authenticators[1..]);
+        assert_eq!(kept.recovery, state.recovery[1..]);
+        assert!(!kept.is_settled(&enrollment), "it was not noted yet");
+        state.enrolled = true;
+        assert!(!state.is_settled(&enrollment), "the old entries are there");
+        state.settle(&enrollment);
+        assert!(state.is_settled(&enrollment));
+        kept.settle(&enrollment);
+        assert_eq!(kept, state);
+        assert!(kept.enrolled);
+        assert_eq!(
+            state.authenticator(new).map(|entry| entry.drift.last),
+            Some(7)
+        );
+        assert_eq!(state.recovery(new).map(|entry| entry.used), Some(5));
+        assert_eq!(state.authenticator(old), None);
+        assert_eq!(state.recovery(old), None);
+    }
+
+    fn authenticator(generation: Generation) -> Authenticator {
+        Authenticator {
+            name: "phone".to_owned(),
+            generation,
+            kind: Kind::Totp {
+                period: Period::THIRTY,
+            },
+            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: String::new(),
+            label: String::new(),
+            enrolled_at: UnixTime::EPOCH,
+        }
     }
 
     #[test]

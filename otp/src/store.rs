@@ -4,8 +4,10 @@
 mod codec;
 mod decoy;
 mod dir;
+mod enrolling;
 mod fallback;
 mod file;
+mod holder;
 mod memory;
 mod policy_file;
 mod secrets;
@@ -19,11 +21,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::enrollment::{Authenticator, Enrollment, Generation, RecoveryList};
+use crate::enrollment::{Authenticator, Generation, RecoveryList};
 use crate::issued::{CodeId, StoredCode};
 use crate::keyed::DigestKey;
-use crate::state::State;
-use crate::time::{TimeStep, UnixTime};
+use crate::state::AuthenticatorState;
+use crate::time::UnixTime;
 use crate::user::{Account, UserName};
 use crate::verify::{Changes, Record};
 
@@ -44,8 +46,12 @@ pub trait Store {
         transition: impl FnMut(&Record) -> (T, Changes),
     ) -> Result<T, Error>;
 
-    /// Enrols a user. The old secret works until the new one is durable, and afterwards no longer.
+    /// Enrols a user, or gives her further authenticators. What is replaced works until the new one is durable, and
+    /// afterwards no longer.
     fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error>;
+
+    /// Takes one of a user's authenticators away, never her last.
+    fn remove_authenticator(&self, account: &Account, name: &str) -> Result<TakenAway, Error>;
 
     /// Replaces the recovery codes of an enrolled user; `false` if she is not enrolled.
     fn replace_recovery(&self, account: &Account, list: RecoveryList) -> Result<bool, Error>;
@@ -81,17 +87,40 @@ pub trait Store {
 
 /// What enrolment brings.
 pub struct NewEnrollment {
-    /// The authenticator.
-    pub authenticator: Authenticator,
-    /// Recovery codes that come with it; with `None` those she has stay.
+    /// The authenticators, each with what is used of it already: the step of the code that proved the app has the secret,
+    /// or what other software knew. One, but where a fleet is brought over.
+    pub authenticators: Vec<(Authenticator, AuthenticatorState)>,
+    /// Recovery codes that come with them; with `None` those she has stay.
     pub recovery: Option<RecoveryList>,
-    /// The step of the code that proved the app has the secret: it is used (and the horizon at that moment).
-    pub confirmed: Option<(TimeStep, TimeStep)>,
-    /// Whether it may take the place of an enrolment that is there.
-    pub replace: bool,
+    /// What becomes of the authenticators that are there.
+    pub place: Place,
 }
 
-/// What came of an enrolment.
+impl NewEnrollment {
+    /// A first authenticator of which nothing is used.
+    #[must_use]
+    pub fn of(authenticator: Authenticator) -> Self {
+        let started = AuthenticatorState::fresh(authenticator.generation);
+        Self {
+            authenticators: vec![(authenticator, started)],
+            recovery: None,
+            place: Place::First,
+        }
+    }
+}
+
+/// What becomes of the authenticators that a user has when she is given new ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// She must have none.
+    First,
+    /// They stay.
+    Beside,
+    /// The one of this name goes; with `None` the only one there is. Nothing to replace is fine where she has none.
+    InsteadOf(Option<String>),
+}
+
+/// What came of an enrolment. Where it is neither of the first three, nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Enrolled {
@@ -99,8 +128,28 @@ pub enum Enrolled {
     New,
     /// It took another's place.
     Replaced,
-    /// There is one already, and it was not to be replaced. Nothing has changed.
+    /// It stands beside what was there.
+    Added,
+    /// There is one already, and it was not to be replaced.
     Already,
+    /// She has one of that name.
+    NameTaken,
+    /// There would be more than [`MAX_AUTHENTICATORS`](crate::enrollment::MAX_AUTHENTICATORS).
+    TooMany,
+    /// There is no authenticator of the name to replace, or several and no name was said.
+    NoSuch,
+}
+
+/// What came of taking an authenticator away. Where it is not the first, nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum TakenAway {
+    /// It is gone.
+    Gone,
+    /// She has none of that name.
+    NoSuch,
+    /// It is the only one she has.
+    Last,
 }
 
 /// What came of issuing codes.
@@ -171,6 +220,8 @@ pub enum Error {
     Busy {
         /// What is locked.
         path: PathBuf,
+        /// The process that holds it, if that can be seen from here.
+        holder: Option<u32>,
     },
 }
 
@@ -220,12 +271,19 @@ impl fmt::Display for Error {
                 "{} was made for uid {recorded}, but the name has uid {actual} now: 'otpctl remove' the old record, then enrol again",
                 path.display()
             ),
-            Self::Busy { path } => write!(
-                f,
-                "{} has been locked by another process for {} seconds: try again",
-                path.display(),
-                LOCK_PATIENCE.as_secs()
-            ),
+            Self::Busy { path, holder } => {
+                let (path, patience) = (path.display(), LOCK_PATIENCE.as_secs());
+                match holder {
+                    Some(pid) => write!(
+                        f,
+                        "{path} has been locked by process {pid} for {patience} seconds: try again, and if it stays so, end that process (kill -9 {pid})"
+                    ),
+                    None => write!(
+                        f,
+                        "{path} has been locked by another process for {patience} seconds: try again"
+                    ),
+                }
+            }
         }
     }
 }
@@ -239,32 +297,29 @@ impl std::error::Error for Error {
     }
 }
 
-/// The state after an enrolment: the new authenticator's entry beside the old ones. A secret that is enrolled again
-/// keeps its used steps, or its last code would be good twice.
-pub(crate) fn state_with(state: &State, new: &NewEnrollment, old: &Enrollment) -> State {
-    let mut state = state.clone();
-    let generation = new.authenticator.generation;
-    let mut entry = crate::state::AuthenticatorState::fresh(generation);
-    let mut known = old.authenticators.iter();
-    let same = known.find(|known| known.secret.is_same(&new.authenticator.secret));
-    if let Some(before) = same.and_then(|same| state.authenticator(same.generation)) {
-        entry = before.clone();
-        entry.generation = generation;
-    }
-    if let Some((step, horizon)) = new.confirmed {
-        entry.used.mark(step, horizon);
-    }
-    state.authenticators.push(entry);
-    if let Some(list) = &new.recovery {
-        state.recovery.push(fresh_recovery(list.generation));
-    }
-    state
-}
-
 /// The entry of a list of recovery codes nobody has used yet.
 pub(crate) fn fresh_recovery(generation: Generation) -> crate::state::RecoveryState {
     crate::state::RecoveryState {
         generation,
         used: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn what_the_operating_system_said_is_the_source_and_there_is_no_other() {
+        let path = PathBuf::from("x");
+        let error = Error::Io {
+            path: path.clone(),
+            doing: "read",
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        };
+        let source = error.source().unwrap().to_string();
+        assert_eq!(error.to_string(), format!("cannot read x: {source}"));
+        assert!(Error::Missing { path }.source().is_none());
     }
 }

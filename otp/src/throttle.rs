@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::origin::Origin;
-use crate::policy::ThrottlePolicy;
+use crate::policy::{Breadth, ThrottlePolicy};
 use crate::time::UnixTime;
 
 /// Origins remembered because they succeeded; strangers never push them out.
@@ -185,11 +185,23 @@ impl Throttle {
 }
 
 impl ThrottlePolicy {
-    /// How long the account's bucket takes to leak one failure.
+    /// How long the account's bucket takes to leak one failure: longer where a guess is right for more codes.
     #[must_use]
     pub fn drip(&self) -> Duration {
+        let Breadth { codes, usual } = self.breadth;
         let day = 24_u64.saturating_mul(60 * 60);
-        Duration::from_secs(day.checked_div(u64::from(self.per_day)).unwrap_or(day))
+        let drip = day.checked_div(u64::from(self.per_day)).unwrap_or(day);
+        let slowed = drip.saturating_mul(codes.max(usual).into());
+        Duration::from_secs(slowed.checked_div(usual.into()).unwrap_or(drip))
+    }
+
+    /// The same policy for a user of whom so many codes are right at once.
+    #[must_use]
+    pub fn with_breadth(&self, breadth: Breadth) -> Self {
+        Self {
+            breadth,
+            ..self.clone()
+        }
     }
 
     /// The hold after so many failures in a row from one origin: none while they are free, then the first
@@ -370,6 +382,28 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_forgotten_when_dry_and_a_stranger_a_longest_hold_after_his_own() {
+        let (policy, mut throttle) = (policy(), Throttle::default());
+        throttle.succeed(stranger(9));
+        for _ in 0..3 {
+            throttle.fail(stranger(1), NOW, &policy);
+            throttle.fail(stranger(9), NOW, &policy);
+        }
+        throttle.fail(stranger(2), NOW, &policy);
+        let settled = |secs| {
+            let mut throttle = throttle.clone();
+            throttle.settle(at(secs), &policy);
+            let origins = throttle.origins.iter().map(|record| record.origin);
+            (throttle.dry_at.is_some(), origins.collect::<Vec<_>>())
+        };
+        let (held, dry) = (30, 7 * 10_800);
+        assert!(settled(dry - 1).0 && !settled(dry).0);
+        let all = [stranger(1), stranger(9), stranger(2)];
+        assert_eq!(settled(held + 86_399).1, all);
+        assert_eq!(settled(held + 86_400).1, all[1..], "never held, or trusted");
+    }
+
+    #[test]
     fn no_wait_in_a_record_is_longer_than_the_longest() {
         let (policy, mut throttle) = (policy(), Throttle::default());
         throttle.fail(stranger(1), NOW, &policy);
@@ -387,11 +421,16 @@ mod tests {
         for n in 1..1000 {
             throttle.fail(stranger(n), NOW, &policy);
         }
-        assert!(throttle.origins.len() <= MAX_TRUSTED + MAX_STRANGERS);
-        assert!(throttle.origins.iter().any(|record| record.trusted));
+        let known = |throttle: &Throttle| {
+            let origins = throttle.origins.iter().map(|record| record.origin);
+            origins.collect::<Vec<_>>()
+        };
+        let latest: Vec<Origin> = (992..1000).map(stranger).collect();
+        assert_eq!(known(&throttle), [vec![stranger(0)], latest].concat());
         for n in 1..1000 {
             throttle.succeed(stranger(n));
         }
-        assert!(throttle.origins.len() <= MAX_TRUSTED + MAX_STRANGERS);
+        let latest: Vec<Origin> = (992..1000).map(stranger).collect();
+        assert_eq!(known(&throttle), latest, "the strangers are none any more");
     }
 }

@@ -3,22 +3,26 @@
 use zeroize::Zeroizing;
 
 use crate::enrollment::{Authenticator, Kind};
+use crate::state::AuthenticatorState;
 
 /// The URI of an authenticator, secret included: for the one showing at enrolment.
 /// Issuer and label are percent-encoded; parameters at their defaults are spelled out too, as some apps want.
+/// A HOTP carries the counter of its next code, as `state` has it.
 #[must_use]
-pub fn otpauth(authenticator: &Authenticator) -> Zeroizing<String> {
-    let Kind::Totp { period } = authenticator.kind;
+pub fn otpauth(authenticator: &Authenticator, state: &AuthenticatorState) -> Zeroizing<String> {
+    let (moving, value) = match authenticator.kind {
+        Kind::Totp { period } => ("period", period.as_secs()),
+        Kind::Hotp => ("counter", state.used.next_counter().unwrap_or(u64::MAX)),
+    };
     let issuer = encoded(&authenticator.issuer);
     let label = encoded(&authenticator.label);
     let secret = authenticator.secret.to_base32();
     Zeroizing::new(format!(
-        "otpauth://{kind}/{issuer}:{label}?secret={secret}&issuer={issuer}&algorithm={algorithm}&digits={digits}&period={period}",
+        "otpauth://{kind}/{issuer}:{label}?secret={secret}&issuer={issuer}&algorithm={algorithm}&digits={digits}&{moving}={value}",
         kind = authenticator.kind.name(),
         secret = secret.as_str(),
         algorithm = authenticator.algorithm.name().to_ascii_uppercase(),
         digits = authenticator.length.digits(),
-        period = period.as_secs(),
     ))
 }
 
@@ -44,7 +48,7 @@ mod tests {
 
     #[test]
     fn what_people_write_cannot_break_the_uri() {
-        let uri = otpauth(&Authenticator {
+        let alice = Authenticator {
             name: "phone".to_owned(),
             generation: Generation::from_bits(1),
             kind: Kind::Totp {
@@ -56,11 +60,20 @@ mod tests {
             issuer: "Müller & Co: web".to_owned(),
             label: "alice@corp?x=1".to_owned(),
             enrolled_at: UnixTime::EPOCH,
-        });
+        };
+        let mut state = AuthenticatorState::fresh(alice.generation);
+        let uri = otpauth(&alice, &state);
         assert_eq!(
             *uri,
             "otpauth://totp/M%C3%BCller%20%26%20Co%3A%20web:alice%40corp%3Fx%3D1?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
              &issuer=M%C3%BCller%20%26%20Co%3A%20web&algorithm=SHA256&digits=6&period=30"
         );
+        state.used.raise_to(41);
+        let token = Authenticator {
+            kind: Kind::Hotp,
+            ..alice
+        };
+        let uri = otpauth(&token, &state);
+        assert!(uri.starts_with("otpauth://hotp/") && uri.ends_with("&digits=6&counter=42"));
     }
 }

@@ -138,6 +138,35 @@ mod tests {
     }
 
     #[test]
+    fn a_name_has_a_longest_length_in_bytes_and_so_has_its_file() {
+        let parse = |length: usize| UserName::parse(&"a".repeat(length));
+        assert_eq!(parse(224).map(|name| name.file_name().len()), Ok(224));
+        for length in [225, 226, 256] {
+            assert_eq!(parse(length), Err(BadUserName::TooLong), "{length}");
+        }
+        // What is too long for any name is not looked at.
+        let why = |length: usize| UserName::parse(&"\n".repeat(length)).err();
+        assert_eq!(why(256), Some(BadUserName::ControlCharacter));
+        assert_eq!(why(257), Some(BadUserName::TooLong));
+        assert_eq!(why(300), Some(BadUserName::TooLong));
+    }
+
+    #[test]
+    fn a_name_and_what_is_wrong_with_one_are_told_in_words() {
+        assert_eq!(UserName::parse("alice").unwrap().to_string(), "alice");
+        for (why, words) in [
+            (BadUserName::Empty, "the user name is empty"),
+            (
+                BadUserName::ControlCharacter,
+                "the user name has a control character in it",
+            ),
+            (BadUserName::TooLong, "the user name is too long"),
+        ] {
+            assert_eq!(why.to_string(), words);
+        }
+    }
+
+    #[test]
     fn a_foreign_file_name_is_nobody() {
         for file in ["", ".hidden", "%2e", "a%2", "a/b", "%61lice", ".tmp-abc"] {
             assert_eq!(UserName::from_file_name(file), None, "{file}");

@@ -11,6 +11,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -20,13 +21,17 @@ use otp::issued::{CodeId, Fate, StoredCode};
 use otp::keyed::DigestKey;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
-use otp::policy::Policy;
+use otp::policy::{OnReadOnly, Policy};
 use otp::secret::Secret;
-use otp::store::{Enrolled, Error, FileStore, Issue, NewEnrollment, Store, load_policy};
+use otp::state::AuthenticatorState;
+use otp::store::{
+    Enrolled, Error, FileStore, Issue, NewEnrollment, Place, Store, TakenAway, load_policy,
+};
+use otp::throttle::OriginRecord;
 use otp::time::{Period, TimeStep, UnixTime};
 use otp::totp;
 use otp::user::{Account, UserName};
-use otp::verify::{Attempt, Changes, Verdict, verify};
+use otp::verify::{Attempt, Changes, Reason, Verdict, verify};
 use zeroize::Zeroizing;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_015);
@@ -45,6 +50,7 @@ impl House {
         let policy = Policy {
             state_dir: dir.path().join("lib/pam_otp"),
             spool_dir: dir.path().join("spool/pam_otp"),
+            run_dir: dir.path().join("run/pam_otp"),
             ..Policy::default()
         };
         FileStore::open_or_create(&policy).unwrap();
@@ -136,24 +142,24 @@ fn account(user: &str) -> Account {
 }
 
 fn new_enrollment(generation: u64, replace: bool) -> NewEnrollment {
-    NewEnrollment {
-        authenticator: Authenticator {
-            name: "phone".to_owned(),
-            generation: Generation::from_bits(generation),
-            kind: Kind::Totp {
-                period: Period::THIRTY,
-            },
-            secret: Secret::from_base32(SECRET).unwrap(),
-            algorithm: Algorithm::Sha1,
-            length: CodeLength::SIX,
-            issuer: "host".to_owned(),
-            label: "alice".to_owned(),
-            enrolled_at: NOW,
+    let authenticator = Authenticator {
+        name: "phone".to_owned(),
+        generation: Generation::from_bits(generation),
+        kind: Kind::Totp {
+            period: Period::THIRTY,
         },
-        recovery: None,
-        confirmed: None,
-        replace,
+        secret: Secret::from_base32(SECRET).unwrap(),
+        algorithm: Algorithm::Sha1,
+        length: CodeLength::SIX,
+        issuer: "host".to_owned(),
+        label: "alice".to_owned(),
+        enrolled_at: NOW,
+    };
+    let mut new = NewEnrollment::of(authenticator);
+    if replace {
+        new.place = Place::InsteadOf(None);
     }
+    new
 }
 
 fn code(offset: i64) -> String {
@@ -226,7 +232,7 @@ fn the_confirming_code_is_used() {
     let house = House::new();
     let step = TimeStep::at(NOW, Period::THIRTY);
     let mut new = new_enrollment(1, false);
-    new.confirmed = Some((step, step));
+    new.authenticators[0].1.used.mark(step, step);
     let enrolled = house.store().enroll(&account("alice"), new).unwrap();
     assert_eq!(enrolled, Enrolled::New);
     assert!(!house.accepts("alice", &code(0)));
@@ -246,6 +252,7 @@ fn recovery_codes_survive_a_new_secret_and_a_new_list_ends_the_old() {
         let generation = Generation::from_bits(generation);
         RecoveryList {
             generation,
+            digits: None,
             digests: vec![key().recovery(&account("alice").name, generation, &code)],
         }
     };
@@ -648,6 +655,170 @@ fn a_policy_others_may_write_is_refused() {
 }
 
 #[test]
+fn every_fault_of_a_policy_is_told_with_its_file_and_line() {
+    let dir = tempfile::Builder::new().tempdir_in("/run").unwrap();
+    let path = dir.path().join("otp.toml");
+    let load = |content: &[u8]| {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        load_policy(Some(&path)).map(|parsed| parsed.policy.window)
+    };
+    let why = |content: &[u8]| {
+        let why = load(content).err().unwrap().to_string();
+        let rest = why.strip_prefix(path.to_str().unwrap());
+        rest.unwrap().to_owned()
+    };
+    assert_eq!(
+        why(b"free = 1\nwindow = 11\n"),
+        " line 1: unknown key \"free\": did you mean throttle.free?; line 2: window takes a number of steps from 0 to 10"
+    );
+    assert_eq!(
+        why(b"window = 1\n# \xff\nwindow = 2\n"),
+        " line 2: it is not UTF-8"
+    );
+    let long = |length: usize| [&b"window = 3\n#"[..], &vec![b'#'; length - 12]].concat();
+    assert_eq!(load(&long(64 * 1024)).unwrap(), 3);
+    let too_long = load(&long(64 * 1024 + 1)).err().unwrap().to_string();
+    assert!(too_long.contains("larger than 65536 bytes"), "{too_long}");
+    let relative = load_policy(Some(Path::new("otp.toml"))).err().unwrap();
+    assert!(relative.to_string().contains("its absolute path"));
+    let nowhere = load_policy(Some(&dir.path().join("no/otp.toml")));
+    assert!(nowhere.err().unwrap().to_string().contains("is not there"));
+}
+
+/// Both trees of a house, read-only until this is dropped.
+struct ReadOnly(PathBuf);
+
+impl ReadOnly {
+    fn new(house: &House) -> Self {
+        let dir = house.dir.path().to_path_buf();
+        let path = dir.to_str().unwrap();
+        mount(&["--bind", path, path]);
+        mount(&["-o", "remount,ro,bind", path]);
+        Self(dir)
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        let umount = Command::new("umount").arg(&self.0).status();
+        assert!(umount.unwrap().success());
+    }
+}
+
+fn mount(arguments: &[&str]) {
+    assert!(
+        Command::new("mount")
+            .args(arguments)
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// A house whose store may stand in memory where it cannot be written, and what is kept there.
+fn house_with_memory() -> (House, tempfile::TempDir) {
+    let run = tempfile::Builder::new().tempdir_in("/run").unwrap();
+    let mut house = House::new();
+    house.policy.run_dir = run.path().join("pam_otp");
+    house.policy.on_read_only = OnReadOnly::Totp;
+    house.enroll("alice");
+    house.issue("alice", "48210937");
+    // Booted long ago, whatever this machine was.
+    FileStore::open(&house.policy).unwrap();
+    let born = fs::File::open(house.policy.run_dir.join("born")).unwrap();
+    born.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1))
+        .unwrap();
+    (house, run)
+}
+
+#[test]
+fn a_store_that_cannot_be_written_denies_unless_it_may_stand_in_memory() {
+    let (mut house, _run) = house_with_memory();
+    let read_only = ReadOnly::new(&house);
+    assert!(house.accepts("alice", &code(0)));
+    assert!(!house.accepts("alice", &code(0)), "kept in memory");
+    let refused = Verdict::Refused(Reason::ReadOnly);
+    assert_eq!(house.answer("alice", "48210937").unwrap(), refused);
+    house.policy.on_read_only = OnReadOnly::Deny;
+    let trouble = house.answer("alice", &code(1)).err().unwrap().to_string();
+    assert!(trouble.contains("Read-only file system"), "{trouble}");
+    drop(read_only);
+    assert!(!house.accepts("alice", &code(0)), "every mode reads memory");
+    assert!(house.accepts("alice", &code(1)));
+}
+
+#[test]
+fn in_memory_is_kept_only_what_may_be_gone_after_the_next_boot() {
+    let (house, _run) = house_with_memory();
+    let _read_only = ReadOnly::new(&house);
+    let keep = |until_boot: bool, spend: bool| {
+        let kept = house.store().update(&account("alice"), |record| {
+            let mut state = record.state.clone();
+            state.throttle.failures = 7;
+            let mut changes = Changes {
+                state: Some(state),
+                until_boot,
+                ..Changes::default()
+            };
+            if spend {
+                changes.issued = record.issued.clone();
+                changes.issued[0].fate = Fate::Used;
+            }
+            ((), changes)
+        });
+        kept.map_err(|error| error.to_string())
+    };
+    for (until_boot, spend) in [(false, false), (true, true), (false, true)] {
+        let why = keep(until_boot, spend).err().unwrap();
+        assert!(why.contains("Read-only file system"), "{why}");
+    }
+    assert_eq!(keep(true, false), Ok(()));
+    let state = house.store().read(&account("alice")).unwrap().state;
+    assert_eq!(state.throttle.failures, 7);
+}
+
+#[test]
+fn what_fails_otherwise_than_read_only_is_no_reason_to_stand_in_memory() {
+    let (house, _run) = house_with_memory();
+    let kept = house.store().update(&account("alice"), |record| {
+        let mut state = record.state.clone();
+        let stranger = |n| OriginRecord {
+            origin: Origin::Local(n),
+            failures: 1,
+            held_until: None,
+            trusted: false,
+        };
+        state.throttle.origins = (0..200).map(stranger).collect();
+        let changes = Changes {
+            state: Some(state),
+            until_boot: true,
+            ..Changes::default()
+        };
+        ((), changes)
+    });
+    let why = kept.err().unwrap().to_string();
+    assert!(why.contains("there is too much to keep in it"), "{why}");
+    assert!(house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn a_state_that_cannot_be_opened_for_writing_is_told_as_it_is() {
+    let house = House::new();
+    house.enroll("alice");
+    let state = house.state("state/alice");
+    fs::copy("/bin/sleep", &state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    // A program that runs may be read and not written, and that is another error than a read-only disk's.
+    let mut program = Command::new(&state).arg("60").spawn().unwrap();
+    let trouble = house.trouble("alice");
+    program.kill().unwrap();
+    program.wait().unwrap();
+    assert!(trouble.contains("cannot open"), "{trouble}");
+    assert!(trouble.contains("Text file busy"), "{trouble}");
+}
+
+#[test]
 fn a_lock_that_is_held_is_waited_for_and_then_told() {
     let house = House::new();
     house.enroll("alice");
@@ -655,11 +826,10 @@ fn a_lock_that_is_held_is_waited_for_and_then_told() {
     let file = fs::File::open(house.state("state/alice")).unwrap();
     let locked = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
     let started = Instant::now();
-    assert!(
-        house
-            .trouble("alice")
-            .contains("locked by another process for 5 seconds")
-    );
+    assert!(house.trouble("alice").contains(&format!(
+        "locked by process {} for 5 seconds",
+        std::process::id()
+    )));
     assert!(started.elapsed() >= Duration::from_secs(5));
     assert!(started.elapsed() < Duration::from_secs(7));
     assert!(house.accepts("bob", &code(0)));
@@ -748,6 +918,213 @@ fn an_update_that_changes_nothing_writes_nothing() {
     assert!(!house.state("state/nobody").exists());
 }
 
+/// Damages what is told of the record of nobody, and tells whether that is put back.
+struct Nobody {
+    path: PathBuf,
+    made: Vec<u8>,
+}
+
+impl Nobody {
+    fn of(house: &House) -> Self {
+        let path = house.state("nobody.state");
+        let made = fs::read(&path).unwrap();
+        Self { path, made }
+    }
+
+    /// Whether `act` overwrites it, though this was written into it.
+    fn is_overwritten_by(&self, at: usize, act: impl FnOnce()) -> bool {
+        let mut meddled = self.made.clone();
+        meddled[at] ^= 1;
+        fs::write(&self.path, &meddled).unwrap();
+        act();
+        let found = fs::read(&self.path).unwrap();
+        assert!(found == self.made || found == meddled);
+        found == self.made
+    }
+}
+
+#[test]
+fn a_refusal_that_changes_nothing_overwrites_the_record_of_nobody_and_others_do_not() {
+    let house = House::new();
+    house.enroll("alice");
+    let nobody = Nobody::of(&house);
+    let store = house.store();
+    let none = |user: &str| store.update(&account(user), |_| ((), Changes::default()));
+    let (note, payload) = (8_192, 60);
+    assert!(nobody.is_overwritten_by(note, || none("alice").unwrap()));
+    assert!(nobody.is_overwritten_by(note, || none("nobody").unwrap()));
+    assert!(nobody.is_overwritten_by(payload, || none("nobody").unwrap()));
+    let accept = || assert!(house.accepts("alice", &code(0)));
+    assert!(!nobody.is_overwritten_by(note, accept));
+    let id = house.issue("alice", "48210937");
+    let accept = || assert!(house.accepts("alice", "48210937"));
+    assert!(!nobody.is_overwritten_by(note, accept));
+    let spend = || {
+        let spent = store.update(&account("alice"), |record| {
+            let mut issued = record.issued.clone();
+            issued[0].sends = 3;
+            assert_eq!(issued[0].id, id);
+            let changes = Changes {
+                issued,
+                ..Changes::default()
+            };
+            ((), changes)
+        });
+        spent.unwrap();
+    };
+    assert!(!nobody.is_overwritten_by(note, spend));
+    assert_eq!(store.read(&account("alice")).unwrap().issued[0].sends, 3);
+}
+
+#[test]
+fn an_answer_for_nobody_is_judged_against_a_whole_record_too() {
+    let house = House::new();
+    house.store().digest_key(key).unwrap();
+    let mut judged = Vec::new();
+    let answer = house.store().update(&account("nobody"), |record| {
+        judged.push((record.enrollment.is_some(), record.key.is_some()));
+        (judged.len(), Changes::default())
+    });
+    assert_eq!(answer.unwrap(), 1, "the answer is that of the first");
+    assert_eq!(judged, [(false, false), (true, true)]);
+}
+
+#[test]
+fn half_made_files_are_cleared_away_everywhere_once_they_are_old() {
+    let (house, _run) = house_with_memory();
+    let places = [
+        house.state(""),
+        house.state("secrets"),
+        house.state("state"),
+        house.policy.spool_dir.join("alice"),
+        house.policy.run_dir.join("state"),
+    ];
+    let half_made = places.map(|place| place.join(".new-alice.4711.0"));
+    for path in &half_made {
+        fs::write(path, "").unwrap();
+    }
+    let made = fs::metadata(&half_made[0]).unwrap().ctime();
+    let made = UnixTime::from_secs(made.try_into().unwrap());
+    house.store().clear_half_made(made).unwrap();
+    assert!(half_made.iter().all(|path| path.exists()));
+    let later = made.plus(Duration::from_secs(3700));
+    house.store().clear_half_made(later).unwrap();
+    assert!(half_made.iter().all(|path| !path.exists()));
+    assert!(house.accepts("alice", "48210937"));
+}
+
+#[test]
+fn whatever_is_left_of_a_user_alone_is_missing_the_rest_and_can_be_removed() {
+    for (left, trouble) in [
+        (
+            "secrets/alice",
+            "though the user has a secret or a stored code",
+        ),
+        ("spool", "though the user has a secret or a stored code"),
+        ("state/alice", "though the user was enrolled"),
+    ] {
+        let house = House::new();
+        house.enroll("alice");
+        house.issue("alice", "48210937");
+        for file in ["secrets/alice", "state/alice"] {
+            if file != left {
+                fs::remove_file(house.state(file)).unwrap();
+            }
+        }
+        let spooled = house.policy.spool_dir.join("alice");
+        if left != "spool" {
+            fs::remove_dir_all(&spooled).unwrap();
+        }
+        let found = house.trouble("alice");
+        assert!(found.contains(trouble), "{left}: {found}");
+        let store = house.store();
+        assert_eq!(store.sweep(&account("alice").name, NOW).unwrap_or(0), 0);
+        assert!(store.remove(&account("alice")).unwrap(), "{left}");
+        assert!(!house.state("secrets/alice").exists(), "{left}");
+        assert!(!house.state("state/alice").exists(), "{left}");
+        assert!(!spooled.exists(), "{left}");
+        assert_eq!(house.trouble("alice"), "nothing");
+    }
+}
+
+#[test]
+fn a_removal_that_fails_half_way_leaves_nobody_whose_secret_was_lost() {
+    let house = House::new();
+    house.enroll("alice");
+    house.issue("alice", "48210937");
+    let in_the_way = house.policy.spool_dir.join("alice/directory");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(house.store().remove(&account("alice")).is_err());
+    assert!(!house.state("secrets/alice").exists());
+    assert_eq!(house.trouble("alice"), "nothing", "she is not enrolled");
+    fs::remove_dir(&in_the_way).unwrap();
+    assert!(house.store().remove(&account("alice")).unwrap());
+}
+
+#[test]
+fn a_recovery_list_restored_from_a_backup_is_refused_by_name() {
+    let house = House::new();
+    house.enroll("alice");
+    house.store().digest_key(key).unwrap();
+    let replace = |generation| {
+        let list = RecoveryList {
+            generation: Generation::from_bits(generation),
+            digits: None,
+            digests: Vec::new(),
+        };
+        assert!(
+            house
+                .store()
+                .replace_recovery(&account("alice"), list)
+                .unwrap()
+        );
+    };
+    replace(5);
+    let backup = fs::read(house.state("secrets/alice")).unwrap();
+    replace(6);
+    fs::write(house.state("secrets/alice"), backup).unwrap();
+    assert!(house.trouble("alice").contains("restored from a backup"));
+}
+
+#[test]
+fn a_stored_code_that_was_copied_under_another_name_makes_no_sense() {
+    let house = House::new();
+    let id = house.issue("guest", "48210937");
+    let spooled = house.policy.spool_dir.join("guest");
+    let (here, there) = (spooled.join(id.to_string()), spooled.join("00000007"));
+    fs::copy(here, &there).unwrap();
+    let trouble = house.trouble("guest");
+    assert!(
+        trouble.contains("00000007: its content makes no sense"),
+        "{trouble}"
+    );
+    fs::remove_file(there).unwrap();
+    assert!(house.accepts("guest", "48210937"));
+    // It is used, and its time is not over.
+    let guest = account("guest").name;
+    assert_eq!(house.store().sweep(&guest, NOW).unwrap(), 1);
+    assert_eq!(house.store().sweep(&guest, NOW).unwrap(), 0);
+}
+
+#[test]
+fn a_spool_of_more_than_a_thousand_names_is_none_of_ours() {
+    let house = House::new();
+    house.issue("guest", "48210937");
+    let spooled = house.policy.spool_dir.join("guest");
+    let fill = |from: u32, to: u32| {
+        for n in from..to {
+            fs::write(spooled.join(format!("litter {n}")), "").unwrap();
+        }
+    };
+    fill(0, 999);
+    assert_eq!(house.trouble("guest"), "nothing");
+    for more in [999, 1000] {
+        fill(more, more + 1);
+        let trouble = house.trouble("guest");
+        assert!(trouble.contains("more files in it than codes"), "{trouble}");
+    }
+}
+
 #[test]
 fn a_secret_enrolled_again_keeps_its_used_steps() {
     let house = House::new();
@@ -758,6 +1135,26 @@ fn a_secret_enrolled_again_keeps_its_used_steps() {
         .enroll(&account("alice"), new_enrollment(2, true));
     assert_eq!(again.unwrap(), Enrolled::Replaced);
     assert!(!house.accepts("alice", &code(0)));
+}
+
+#[test]
+fn what_run_has_of_a_record_that_is_gone_does_not_count() {
+    let mut house = House::new();
+    house.policy.on_read_only = OnReadOnly::Totp;
+    house.enroll("alice");
+    let kept = house.policy.run_dir.join("state/alice");
+    for _ in 0..3 {
+        assert!(!house.accepts("alice", &code(5)));
+    }
+    fs::copy(house.state("state/alice"), &kept).unwrap();
+    for file in ["state/alice", "secrets/alice"] {
+        fs::remove_file(house.state(file)).unwrap();
+    }
+    house.enroll("alice");
+    let record = house.store().read(&account("alice")).unwrap();
+    assert_eq!(record.state.throttle.failures, 0);
+    assert!(house.store().remove(&account("alice")).unwrap());
+    assert!(!kept.exists());
 }
 
 #[test]
@@ -780,4 +1177,94 @@ fn removing_during_a_first_enrolment_leaves_all_or_nothing() {
         });
         assert!(house.answer("alice", &code(0)).is_ok());
     }
+}
+
+fn another(name: &str, secret: &str, place: Place) -> NewEnrollment {
+    let generation = name.bytes().map(u64::from).sum();
+    let mut new = new_enrollment(generation, false);
+    let (authenticator, started) = &mut new.authenticators[0];
+    authenticator.name = name.to_owned();
+    authenticator.secret = Secret::from_base32(secret).unwrap();
+    *started = AuthenticatorState::fresh(authenticator.generation);
+    new.place = place;
+    new
+}
+
+const TABLET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+
+#[test]
+fn a_second_authenticator_leaves_the_first_as_it_was() {
+    let house = House::new();
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+    let enroll = |new| house.store().enroll(&account("alice"), new).unwrap();
+    let tablet = || another("tablet", TABLET, Place::Beside);
+    assert_eq!(enroll(tablet()), Enrolled::Added);
+    assert!(!house.accepts("alice", &code(0)), "it stays used");
+    assert_eq!(enroll(tablet()), Enrolled::NameTaken);
+    assert_eq!(
+        enroll(another("token", SECRET, Place::Beside)),
+        Enrolled::Added
+    );
+    assert!(!house.accepts("alice", &code(0)), "whatever it is called");
+    assert_eq!(
+        enroll(another("fourth", TABLET, Place::Beside)),
+        Enrolled::TooMany
+    );
+    let of = |name: &str| Place::InsteadOf(Some(name.to_owned()));
+    assert_eq!(
+        enroll(another("clock", TABLET, of("watch"))),
+        Enrolled::NoSuch
+    );
+    assert_eq!(
+        enroll(another("clock", TABLET, Place::InsteadOf(None))),
+        Enrolled::NoSuch
+    );
+    assert_eq!(
+        enroll(another("clock", TABLET, of("token"))),
+        Enrolled::Replaced
+    );
+    let record = house.store().read(&account("alice")).unwrap();
+    let known = record.enrollment.unwrap().authenticators;
+    let names: Vec<_> = known.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["phone", "tablet", "clock"]);
+    assert_eq!(record.state.authenticators.len(), 3);
+    assert!(house.accepts("alice", &code(1)), "the phone works on");
+}
+
+#[test]
+fn authenticators_go_one_by_one_and_never_the_last() {
+    let house = House::new();
+    house.enroll("alice");
+    let store = house.store();
+    let new = another("tablet", TABLET, Place::Beside);
+    assert_eq!(
+        store.enroll(&account("alice"), new).unwrap(),
+        Enrolled::Added
+    );
+    let take = |name| store.remove_authenticator(&account("alice"), name).unwrap();
+    assert_eq!(take("watch"), TakenAway::NoSuch);
+    assert_eq!(take("phone"), TakenAway::Gone);
+    assert!(!house.accepts("alice", &code(0)));
+    assert_eq!(take("tablet"), TakenAway::Last);
+    let nobody = store.remove_authenticator(&account("nobody"), "phone");
+    assert_eq!(nobody.unwrap(), TakenAway::NoSuch);
+}
+
+#[test]
+fn the_same_secret_with_another_period_is_not_locked_out_by_its_old_steps() {
+    let house = House::new();
+    house.enroll("alice");
+    assert!(house.accepts("alice", &code(0)));
+    let mut new = another("phone", SECRET, Place::InsteadOf(None));
+    let minute = Period::from_secs(60).unwrap();
+    new.authenticators[0].0.kind = Kind::Totp { period: minute };
+    assert_eq!(
+        house.store().enroll(&account("alice"), new).unwrap(),
+        Enrolled::Replaced
+    );
+    let secret = Secret::from_base32(SECRET).unwrap();
+    let step = TimeStep::at(NOW, minute);
+    let shown = totp::code(&secret, Algorithm::Sha1, CodeLength::SIX, step);
+    assert!(house.accepts("alice", shown.expose()));
 }

@@ -78,11 +78,11 @@ fn again() -> String {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./@=+,:".contains(letter);
         arg.chars().all(plain) && !arg.is_empty()
     };
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    if args.iter().all(is_plain) {
-        format!("otpctl {}", args.join(" "))
-    } else {
-        "otpctl …".to_owned()
+    let args = std::env::args_os().skip(1);
+    let args: Result<Vec<String>, _> = args.map(std::ffi::OsString::into_string).collect();
+    match args {
+        Ok(args) if args.iter().all(is_plain) => format!("otpctl {}", args.join(" ")),
+        _ => "otpctl …".to_owned(),
     }
 }
 

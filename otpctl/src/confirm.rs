@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use otp::enrollment::{Authenticator, Kind as Moves};
+use otp::enrollment::Authenticator;
 use otp::passcode::{Digits, Passcode};
 use otp::policy::Policy;
 use otp::time::{Period, TimeStep, UnixTime};
@@ -46,7 +46,7 @@ pub(crate) fn first_code(
     authenticator: &Authenticator,
     policy: &Policy,
 ) -> Result<Confirmed, Failure> {
-    let Moves::Totp { period } = authenticator.kind;
+    let period = authenticator.kind.period().unwrap_or(Period::THIRTY);
     for _ in 0..TRIES {
         let typed = terminal
             .ask("Code the app shows now: ", Echo::Shown)
@@ -84,7 +84,7 @@ fn judge(
     now: UnixTime,
     window: u8,
 ) -> Judged {
-    let Moves::Totp { period } = authenticator.kind;
+    let period = authenticator.kind.period().unwrap_or(Period::THIRTY);
     let Some(Passcode::Digits(digits)) = passcode else {
         return Judged::NoCode;
     };
@@ -133,7 +133,7 @@ fn other_time(steps: i64, period: Period) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use otp::enrollment::Generation;
+    use otp::enrollment::{Generation, Kind as Moves};
     use otp::hotp::{Algorithm, CodeLength};
     use otp::secret::Secret;
 

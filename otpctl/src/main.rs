@@ -66,8 +66,8 @@ fn sentence(said: &str) -> String {
     let text = words.join(" ");
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let verbs = Cli::command();
-    let verb = std::env::args().find(|arg| verbs.find_subcommand(arg).is_some());
-    let verb = verb.map_or_else(String::new, |verb| format!(" {verb}"));
+    let verb = std::env::args_os().find_map(|arg| verbs.find_subcommand(arg));
+    let verb = verb.map_or_else(String::new, |verb| format!(" {}", verb.get_name()));
     format!("{text}; see otpctl{verb} --help")
 }
 

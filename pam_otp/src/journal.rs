@@ -60,8 +60,13 @@ fn what(outcome: &Outcome) -> Option<(c_int, What)> {
         Outcome::Judged(Verdict::Refused(reason)) => {
             let detail = hint(*reason)
                 .map(|hint| format!(" what={}", quoted(hint.as_bytes(), LONGEST_TEXT)));
+            let offset = reason.offset().map(|steps| format!(" offset={steps}"));
             let what = What {
-                verdict: format!("refused reason={}", reason.name()),
+                verdict: format!(
+                    "refused reason={}{}",
+                    reason.name(),
+                    offset.unwrap_or_default()
+                ),
                 detail: detail.unwrap_or_default(),
             };
             (libc::LOG_NOTICE, what)
@@ -85,6 +90,9 @@ const fn hint(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::ReadOnly => {
             Some("the store cannot be written, so nothing but time-based codes works")
+        }
+        Reason::OtherTime(_) => {
+            Some("it is right for another time: a clock is off, or a token was pressed idly")
         }
         Reason::TooEarly => Some("it could have been accepted before the last boot"),
         Reason::ClockBehind => {

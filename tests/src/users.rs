@@ -89,15 +89,12 @@ impl Phone {
             key(&store).recovery(&account.name, list, &code)
         });
         let digests: Vec<_> = digests.collect();
-        let new = NewEnrollment {
-            authenticator: phone.authenticator.clone(),
-            recovery: (!digests.is_empty()).then_some(RecoveryList {
-                generation: list,
-                digests,
-            }),
-            confirmed: None,
-            replace: false,
-        };
+        let mut new = NewEnrollment::of(phone.authenticator.clone());
+        new.recovery = (!digests.is_empty()).then_some(RecoveryList {
+            generation: list,
+            digits: None,
+            digests,
+        });
         assert_eq!(store.enroll(&account, new).unwrap(), Enrolled::New);
         phone
     }

@@ -305,6 +305,7 @@ impl World {
         let list = RecoveryList {
             generation,
             digests: digests.collect(),
+            digits: None,
         };
         self.record.enrollment.as_mut().unwrap().recovery = Some(list);
         self.record.state.recovery = vec![RecoveryState {

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::drift::Drift;
 use crate::enrollment::Generation;
 use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_REASON, StoredCode};
 use crate::keyed::Digest;
@@ -10,7 +11,7 @@ use crate::origin::Origin;
 use crate::passcode::{MAX_DIGITS, MIN_DIGITS};
 use crate::state::{
     AuthenticatorState, LastLogin, MAX_AUTHENTICATOR_STATES, MAX_INTERVALS, MAX_RECOVERY_STATES,
-    RecoveryState, State, UsedSteps,
+    MAX_REMEMBERED, RecoveryState, Remembered, State, UsedSteps,
 };
 use crate::throttle::{MAX_STRANGERS, MAX_TRUSTED, OriginRecord, Throttle};
 use crate::time::UnixTime;
@@ -33,6 +34,10 @@ pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
         u64_to(out, entry.generation.bits());
         u64_to(out, entry.used);
     });
+    list_to(&mut out, &state.remembered, |out, known| {
+        origin_to(out, known.origin);
+        time_to(out, known.at);
+    });
     out
 }
 
@@ -52,9 +57,16 @@ pub(super) fn state_from(bytes: &[u8]) -> Option<(u32, State)> {
                 used: from.u64()?,
             })
         })?,
+        remembered: from.list(MAX_REMEMBERED, |from| {
+            Some(Remembered {
+                origin: origin_from(from)?,
+                at: from.time()?,
+            })
+        })?,
     };
     let once = is_once(&state.authenticators, |entry| entry.generation)
-        && is_once(&state.recovery, |entry| entry.generation);
+        && is_once(&state.recovery, |entry| entry.generation)
+        && is_once(&state.remembered, |known| known.origin);
     (once && from.0.is_empty()).then_some((uid, state))
 }
 
@@ -168,7 +180,9 @@ fn last_from(from: &mut Reader<'_>) -> Option<LastLogin> {
 fn authenticator_to(out: &mut Vec<u8>, entry: &AuthenticatorState) {
     u64_to(out, entry.generation.bits());
     moment_to(out, entry.last_used_at);
-    out.extend(entry.drift.to_le_bytes());
+    out.extend(entry.drift.last.to_le_bytes());
+    out.extend(entry.drift.kept.to_le_bytes());
+    out.extend(entry.drift.lean.to_le_bytes());
     list_to(out, entry.used.floor().as_slice(), |out, floor| {
         u64_to(out, *floor);
     });
@@ -184,7 +198,11 @@ fn authenticator_from(from: &mut Reader<'_>) -> Option<AuthenticatorState> {
     Some(AuthenticatorState {
         generation: Generation::from_bits(from.u64()?),
         last_used_at: from.moment()?,
-        drift: i32::from_le_bytes(from.array()?),
+        drift: Drift {
+            last: i32::from_le_bytes(from.array()?),
+            kept: i32::from_le_bytes(from.array()?),
+            lean: i8::from_le_bytes(from.array()?),
+        },
         used: {
             let floor = from.list(1, Reader::u64)?.pop();
             let runs = from.list(MAX_INTERVALS, |from| {
@@ -344,13 +362,20 @@ mod tests {
         }
         for generation in 0..4 {
             let mut entry = AuthenticatorState::fresh(Generation::from_bits(generation));
-            entry.drift = -3;
+            entry.drift = Drift {
+                last: -3,
+                kept: -2,
+                lean: -1,
+            };
             for step in 0..100 {
                 let step = TimeStep::new(60_000_000 + step * 2880);
                 entry.used.mark(step, step);
             }
             assert_eq!(entry.used.runs().len(), MAX_INTERVALS);
             state.authenticators.push(entry);
+        }
+        for n in 0..8 {
+            state.remember(origin(n), UnixTime::from_secs(u64::MAX));
         }
         for generation in 0..2 {
             state.recovery.push(RecoveryState {
@@ -385,6 +410,7 @@ mod tests {
         assert_no_state(|state| {
             state.throttle.origins[15].origin = state.throttle.origins[1].origin;
         });
+        assert_no_state(|state| state.remembered[7].origin = state.remembered[0].origin);
     }
 
     #[test]
@@ -415,6 +441,186 @@ mod tests {
         let bytes = stored_bytes(7, &code);
         assert!(bytes.len() <= CAPACITY, "{} bytes", bytes.len());
         assert_eq!(stored_from(&bytes), Some((7, code)));
+    }
+
+    fn stored_code() -> StoredCode {
+        StoredCode {
+            id: CodeId::from_bytes([1, 2, 3, 4]),
+            length: 8,
+            digest: Digest::from_bytes([9; 32]),
+            issued_at: UnixTime::from_secs(1),
+            expires_at: UnixTime::from_secs(0x0201),
+            fate: Fate::Expired,
+            sends: 3,
+            reason: "ab".to_owned(),
+            attempts: vec![(Origin::Local(5), 6)],
+        }
+    }
+
+    #[test]
+    fn a_stored_code_has_the_bytes_that_fileformat_md_tells() {
+        let local = [&[0, 5][..], &[0; 15]].concat();
+        let bytes = [
+            &[7, 0, 0, 0][..],
+            &[1, 2, 3, 4],
+            &[8],
+            &[9; 32],
+            &[1, 0, 0, 0, 0, 0, 0, 0],
+            &[1, 2, 0, 0, 0, 0, 0, 0],
+            &[2],
+            &[3, 0, 0, 0],
+            &[1],
+            &local,
+            &[6, 0, 0, 0],
+            b"\x02ab",
+        ]
+        .concat();
+        assert_eq!(stored_bytes(7, &stored_code()), bytes);
+        assert_eq!(stored_from(&bytes), Some((7, stored_code())));
+    }
+
+    #[test]
+    fn every_fate_has_its_byte_and_no_other_is_one() {
+        for (fate, byte) in [(Fate::Live, 0), (Fate::Used, 1), (Fate::Expired, 2)] {
+            let code = StoredCode {
+                fate,
+                ..stored_code()
+            };
+            let bytes = stored_bytes(7, &code);
+            assert_eq!(bytes[57], byte);
+            assert_eq!(stored_from(&bytes), Some((7, code)));
+        }
+        let mut bytes = stored_bytes(7, &stored_code());
+        bytes[57] = 3;
+        assert_eq!(stored_from(&bytes), None);
+    }
+
+    #[test]
+    fn a_state_has_the_bytes_that_fileformat_md_tells() {
+        let time = |secs: u8| [secs, 0, 0, 0, 0, 0, 0, 0];
+        let v4 = [&[4, 7, 100, 51, 198][..], &[0; 12]].concat();
+        let v6 = [&[6][..], &[0; 8], &[2, 0, 1, 0, 0xb8, 0x0d, 1, 0x20]].concat();
+        let bytes = [
+            &[232, 3, 0, 0][..],
+            &[0, 1],
+            &[5, 0, 0, 0],
+            &time(0),
+            &time(9),
+            &[2],
+            &v4,
+            &[2, 0, 0, 0],
+            &time(0),
+            &[1],
+            &v6,
+            &[3, 0, 0, 0],
+            &time(8),
+            &[0],
+            &[1],
+            &time(7),
+            &[1],
+            &v4,
+            &[1],
+            &[11, 0, 0, 0, 0, 0, 0, 0x80],
+            &time(7),
+            &[0xfe, 0xff, 0xff, 0xff],
+            &[0xff, 0xff, 0xff, 0xff],
+            &[2],
+            &[1],
+            &[50, 0, 0, 0, 0, 0, 0, 0],
+            &[1],
+            &[60, 0, 0, 0, 0, 0, 0, 0],
+            &[4, 0, 0, 0],
+            &[1],
+            &[12, 0, 0, 0, 0, 0, 0, 0],
+            &[5, 0, 0, 0, 0, 0, 0, 0],
+            &[1],
+            &v4,
+            &time(6),
+        ]
+        .concat();
+        let (uid, state) = state_from(&bytes).unwrap();
+        assert_eq!(uid, 1000);
+        assert!(!state.disabled && state.enrolled);
+        assert_eq!(state.throttle.failures, 5);
+        assert_eq!(state.throttle.dry_at, None);
+        assert_eq!(state.throttle.counted_at, Some(UnixTime::from_secs(9)));
+        let origin = |text: &str| Origin::of_address(text.parse().unwrap());
+        let [near, far] = ["198.51.100.7", "2001:db8:1:2::9"].map(origin);
+        assert_eq!(state.throttle.origins.len(), 2);
+        assert_eq!(state.throttle.origins[0].origin, near);
+        assert_eq!(state.throttle.origins[0].held_until, None);
+        assert!(state.throttle.origins[0].trusted);
+        assert_eq!(state.throttle.origins[1].origin, far);
+        assert_eq!(state.throttle.origins[1].failures, 3);
+        assert!(!state.throttle.origins[1].trusted);
+        let last = LastLogin {
+            at: UnixTime::from_secs(7),
+            method: Method::Totp,
+            origin: near,
+        };
+        assert_eq!(state.last, Some(last));
+        let entry = &state.authenticators[0];
+        assert_eq!(entry.generation.bits(), 0x8000_0000_0000_000b);
+        let drift = Drift {
+            last: -2,
+            kept: -1,
+            lean: 2,
+        };
+        assert_eq!(entry.drift, drift);
+        assert_eq!(entry.used.floor(), Some(50));
+        assert_eq!(entry.used.runs(), [(56, 60)]);
+        assert_eq!(state.recovery[0].used, 5);
+        assert_eq!(state.remembered[0].origin, near);
+        assert_eq!(state.remembered[0].at, UnixTime::from_secs(6));
+        assert_eq!(state_bytes(uid, &state), bytes);
+    }
+
+    #[test]
+    fn methods_and_origins_have_their_numbers_and_no_others_are_any() {
+        let methods = [Method::Totp, Method::Hotp, Method::Issued, Method::Recovery];
+        assert_eq!(methods.map(method_code), [1, 2, 3, 4]);
+        for method in methods {
+            assert_eq!(method_from(method_code(method)), Some(method));
+        }
+        assert_eq!((method_from(0), method_from(5)), (None, None));
+        for tag in 0..=7 {
+            let bytes = [&[tag, 5][..], &[0; 15]].concat();
+            let known = origin_from(&mut Reader(&bytes)).is_some();
+            assert_eq!(known, [0, 4, 6].contains(&tag), "{tag}");
+        }
+        for tag in [0, 4] {
+            let bytes = [&[tag][..], &[0xff; 16]].concat();
+            assert_eq!(origin_from(&mut Reader(&bytes)), None, "more than 32 bits");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_damage_before_it_is_read() {
+        let read = |most| Reader(&[3, 7, 8, 9, 10]).list(most, Reader::u8);
+        assert_eq!(read(2), None);
+        assert_eq!(read(3), Some(vec![7, 8, 9]));
+        assert_eq!(read(4), Some(vec![7, 8, 9]));
+        assert_eq!(Reader(&[3, 7, 8]).list(4, Reader::u8), None);
+        assert_eq!(Reader(&[2]).bool(), None);
+    }
+
+    #[test]
+    fn more_origins_or_authenticators_or_lists_than_there_can_be_are_damage() {
+        let whole = |change: fn(&mut State)| {
+            let mut state = fullest_state();
+            change(&mut state);
+            state_from(&state_bytes(1000, &state)).is_some()
+        };
+        assert!(whole(|_| ()));
+        assert!(!whole(|state| state
+            .throttle
+            .origins
+            .push(state.throttle.origins[0])));
+        assert!(!whole(|state| state.recovery.push(state.recovery[0])));
+        assert!(!whole(|state| {
+            let one = state.authenticators[0].clone();
+            state.authenticators.push(one);
+        }));
     }
 
     #[test]

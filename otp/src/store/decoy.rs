@@ -120,6 +120,7 @@ fn enrollment() -> Option<Enrollment> {
         }],
         recovery: Some(RecoveryList {
             generation: GENERATION,
+            digits: None,
             digests: vec![Digest::from_bytes([0; 32]); RECOVERY_CODES],
         }),
     })
@@ -163,5 +164,133 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.set(libc::F_UNLCK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::file::STATE_FORMAT;
+    use std::fs;
+    use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+    use std::path::PathBuf;
+
+    /// A state tree with the record of nobody in it.
+    struct House {
+        temp: tempfile::TempDir,
+        root: Dir,
+    }
+
+    impl House {
+        fn new() -> Self {
+            let temp = tempfile::Builder::new().tempdir_in("/run").unwrap();
+            fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o700)).unwrap();
+            let root = Dir::open(temp.path(), Privacy::RootOnly).unwrap();
+            let house = Self { temp, root };
+            house.decoy().make().unwrap();
+            house
+        }
+
+        fn decoy(&self) -> Decoy<'_> {
+            Decoy {
+                root: &self.root,
+                format: STATE_FORMAT,
+            }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.temp.path().join(name)
+        }
+
+        fn file(&self) -> File {
+            let mut options = fs::OpenOptions::new();
+            options.read(true).write(true);
+            options.open(self.path(STATE)).unwrap()
+        }
+    }
+
+    #[test]
+    fn it_is_made_once_and_anew_where_it_is_not_as_it_should_be() {
+        let house = House::new();
+        let look = |name| {
+            let inode = fs::metadata(house.path(name)).unwrap().ino();
+            (inode, fs::read(house.path(name)).unwrap())
+        };
+        let before = [SECRETS, STATE].map(look);
+        house.decoy().make().unwrap();
+        assert_eq!([SECRETS, STATE].map(look), before, "left as it was");
+        for name in [SECRETS, STATE] {
+            fs::write(house.path(name), "damaged").unwrap();
+        }
+        house.decoy().make().unwrap();
+        let after = [SECRETS, STATE].map(look).map(|(_, content)| content);
+        assert_eq!(after, before.map(|(_, content)| content));
+    }
+
+    #[test]
+    fn what_is_judged_of_nobody_is_as_large_as_what_is_judged_of_most() {
+        let house = House::new();
+        let mut heard = false;
+        let done = house.decoy().hear(b"alice", |record| {
+            let enrollment = record.enrollment.unwrap();
+            assert_eq!(enrollment.authenticators.len(), 1);
+            assert_eq!(enrollment.recovery.unwrap().digests.len(), 10);
+            assert_eq!(record.state.authenticators.len(), 1);
+            assert_eq!(record.state.recovery.len(), 1);
+            heard = true;
+        });
+        assert!(heard && done.is_some());
+    }
+
+    #[test]
+    fn hearing_and_overwriting_put_back_what_it_was_made_with() {
+        let house = House::new();
+        let made = fs::read(house.path(STATE)).unwrap();
+        let meddle = |at| house.file().write_all_at(b"meddled", at).unwrap();
+        let put_back = || fs::read(house.path(STATE)).unwrap() == made;
+        meddle(8_192);
+        assert!(!put_back());
+        assert!(house.decoy().hear(b"alice", drop).is_some());
+        assert!(put_back());
+        meddle(60);
+        assert!(house.decoy().hear(b"alice", drop).is_none(), "not whole");
+        assert!(!put_back());
+        assert!(house.decoy().overwrite().is_some());
+        assert!(put_back());
+        fs::remove_file(house.path(STATE)).unwrap();
+        assert!(house.decoy().overwrite().is_none());
+    }
+
+    #[test]
+    fn every_name_has_a_turn_and_waits_for_nobody_elses() {
+        let house = House::new();
+        let started = Instant::now();
+        let files: Vec<File> = (0..64).map(|_| house.file()).collect();
+        let names = (0..64_u8).zip(&files);
+        let turns: Vec<_> = names
+            .map(|(n, file)| Turn::wait(file, &[n]).unwrap())
+            .collect();
+        assert!(turns.iter().all(|turn| turn.byte >= 0));
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_second_answer_to_a_name_waits_until_the_turn_of_the_first_is_over() {
+        let house = House::new();
+        let (first, second) = (house.file(), house.file());
+        let turn = Turn::wait(&first, b"alice").unwrap();
+        let blocked = Turn {
+            file: &second,
+            byte: turn.byte,
+        };
+        assert!(!blocked.set(libc::F_WRLCK));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Turn::wait(&second, b"alice").map(drop));
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(!waiting.is_finished());
+            drop(turn);
+            assert!(waiting.join().unwrap().is_some());
+        });
+        assert!(blocked.set(libc::F_WRLCK), "the file of the first is open");
     }
 }

@@ -9,15 +9,16 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::resource::{Resource, getrlimit};
 use zeroize::Zeroizing;
 
 use super::decoy::Decoy;
-use super::dir::{Access, Dir, Privacy, damaged, io, still_named};
+use super::dir::{Access, Dir, Privacy, damaged, failed, io, still_named};
 use super::fallback::Fallback;
 use super::slots::{self, Format, Slots};
 use super::{
-    Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, codec, fresh_recovery, secrets,
-    state_with,
+    Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, TakenAway, codec, enrolling,
+    fresh_recovery, holder, secrets,
 };
 use crate::enrollment::{Enrollment, RecoveryList};
 use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
@@ -76,6 +77,7 @@ struct Held {
 impl FileStore {
     /// Opens the store that is there: what a login does.
     pub fn open(policy: &Policy) -> Result<Self, Error> {
+        whole_files(policy)?;
         let root = Dir::open(&policy.state_dir, Privacy::RootOnly)?;
         let sub = |name| {
             let path = root.path_of(name);
@@ -96,6 +98,7 @@ impl FileStore {
 
     /// Opens the store, making what is missing of it (root, 0700) where the parent is safe. The marker comes last.
     pub fn open_or_create(policy: &Policy) -> Result<Self, Error> {
+        whole_files(policy)?;
         let root = Dir::open_or_create(&policy.state_dir, Privacy::RootOnly)?;
         let store = Self {
             secrets: root.make_sub(SECRETS, Privacy::RootOnly)?,
@@ -109,7 +112,7 @@ impl FileStore {
         }
         for (dir, marker) in [(&store.spool, SPOOL_MARKER), (&store.root, MARKER)] {
             // A marker that is there may not last yet: whoever made it may have been killed.
-            if dir.has(marker)? {
+            if dir.has_file(marker, Privacy::RootOnly)? {
                 dir.sync()?;
             } else {
                 dir.write(marker, b"", false)?;
@@ -195,10 +198,9 @@ impl FileStore {
                 return Ok(locked);
             }
             let name = account.name.file_name();
-            self.fallback.forget(&name)?;
             let payload = codec::state_bytes(account.uid.unwrap_or(0), &State::default());
-            self.state
-                .write(&name, &slots::fresh(STATE_FORMAT, &payload), false)?;
+            let fresh = slots::fresh_after(self.fallback.last(&name), STATE_FORMAT, &payload);
+            self.state.write(&name, &fresh, false)?;
         }
     }
 
@@ -426,30 +428,33 @@ impl Store for FileStore {
     fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {
         let mut held = self.hold(account, self.lock_or_create(account)?)?;
         let old = held.record.enrollment.take();
-        if old.is_some() && !new.replace {
-            return Ok(Enrolled::Already);
-        }
-        let came = if old.is_some() {
-            Enrolled::Replaced
-        } else {
-            Enrolled::New
+        let plan = match enrolling::plan(old, &held.record.state, new) {
+            Ok(plan) => plan,
+            Err(came) => return Ok(came),
         };
-        let old = old.unwrap_or_default();
         // What the new secret may not accept is durable before the secret is; then the old entries go.
-        let mut state = held.record.state.clone();
-        state.keep_only(&old);
-        state.throttle.failures = 0;
-        let mut state = state_with(&state, &new, &old);
-        held.write(state.clone())?;
-        let enrollment = Enrollment {
-            authenticators: vec![new.authenticator],
-            recovery: new.recovery.or(old.recovery),
+        held.write(plan.before)?;
+        self.write_enrollment(&account.name, held.uid, &plan.enrollment)?;
+        // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
+        let _ = held.write(plan.after);
+        Ok(plan.came)
+    }
+
+    fn remove_authenticator(&self, account: &Account, name: &str) -> Result<TakenAway, Error> {
+        let Some(locked) = self.lock(&account.name)? else {
+            return self.unheld(account).map(|_| TakenAway::NoSuch);
+        };
+        let mut held = self.hold(account, locked)?;
+        let Some(old) = held.record.enrollment.take() else {
+            return Ok(TakenAway::NoSuch);
+        };
+        let (enrollment, after) = match enrolling::without(&old, &held.record.state, name) {
+            Ok(left) => left,
+            Err(why) => return Ok(why),
         };
         self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        state.settle(&enrollment);
-        // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
-        let _ = held.write(state);
-        Ok(came)
+        let _ = held.write(after);
+        Ok(TakenAway::Gone)
     }
 
     fn replace_recovery(&self, account: &Account, list: RecoveryList) -> Result<bool, Error> {
@@ -587,6 +592,19 @@ impl Store for FileStore {
     }
 }
 
+/// Whether this process may write each of our files from end to end. Whoever starts su or sudo sets their limits: one that
+/// strikes in the middle would kill the host, or let a guess fail before it is counted.
+fn whole_files(policy: &Policy) -> Result<(), Error> {
+    let (size, _) = getrlimit(Resource::RLIMIT_FSIZE)
+        .map_err(|errno| io(&policy.state_dir, "write to", errno))?;
+    if size >= secrets::MAX_SECRETS as u64 {
+        return Ok(());
+    }
+    let why = "this process may not write files of 16 KiB (ulimit -f), so nothing is judged";
+    let why = std::io::Error::other(why);
+    Err(failed(&policy.state_dir, "write to", why))
+}
+
 fn is_read_only(source: &std::io::Error) -> bool {
     source.raw_os_error() == Some(Errno::EROFS as i32)
 }
@@ -626,6 +644,7 @@ fn wait_for(file: File, started: Instant, path: &std::path::Path) -> Result<Floc
         if started.elapsed() >= LOCK_PATIENCE {
             return Err(Error::Busy {
                 path: path.to_path_buf(),
+                holder: holder::of(&file),
             });
         }
         std::thread::sleep(pause);
@@ -708,6 +727,7 @@ fn write_new_stored(dir: &Dir, uid: u32, code: &StoredCode) -> Result<(), Error>
     Err(io(&dir.path_of(&name), "make", errno))
 }
 
+/// Not synced: a code that a power cut brings back is as spent as it was, and a fleet is swept in seconds.
 fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, Error> {
     let mut deleted = 0_u64;
     for code in codes {
@@ -716,8 +736,25 @@ fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, E
             deleted = deleted.saturating_add(1);
         }
     }
-    if deleted > 0 {
-        dir.sync()?;
-    }
     Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn read_only_and_full_are_what_memory_may_stand_in_for_and_nothing_else_is() {
+        let error = |errno| io(Path::new("record"), "write", errno);
+        for errno in [Errno::EROFS, Errno::ENOSPC, Errno::EDQUOT] {
+            assert!(cannot_overwrite(&error(errno)), "{errno}");
+            let source = std::io::Error::from(errno);
+            assert_eq!(is_read_only(&source), errno == Errno::EROFS);
+        }
+        for errno in [Errno::EIO, Errno::EACCES, Errno::EINTR] {
+            assert!(!cannot_overwrite(&error(errno)), "{errno}");
+        }
+        assert!(!cannot_overwrite(&damaged(Path::new("record"), "torn")));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Enrolled, Error, Issue, NewEnrollment, Store, fresh_recovery, state_with};
+use super::{Enrolled, Error, Issue, NewEnrollment, Store, TakenAway, enrolling, fresh_recovery};
 use crate::enrollment::{Enrollment, RecoveryList};
 use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
 use crate::keyed::DigestKey;
@@ -83,23 +83,29 @@ impl Store for MemoryStore {
     fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {
         let mut kept = self.kept();
         let user = kept.user(account);
-        if user.enrollment.is_some() && !new.replace {
-            return Ok(Enrolled::Already);
+        let plan = match enrolling::plan(user.enrollment.clone(), &user.state, new) {
+            Ok(plan) => plan,
+            Err(came) => return Ok(came),
+        };
+        user.state = plan.after;
+        user.enrollment = Some(plan.enrollment);
+        Ok(plan.came)
+    }
+
+    fn remove_authenticator(&self, account: &Account, name: &str) -> Result<TakenAway, Error> {
+        let mut kept = self.kept();
+        let user = kept.user(account);
+        let Some(old) = &user.enrollment else {
+            return Ok(TakenAway::NoSuch);
+        };
+        match enrolling::without(old, &user.state, name) {
+            Ok((enrollment, after)) => {
+                user.state = after;
+                user.enrollment = Some(enrollment);
+                Ok(TakenAway::Gone)
+            }
+            Err(why) => Ok(why),
         }
-        let old = user.enrollment.take();
-        user.state = state_with(&user.state, &new, &old.clone().unwrap_or_default());
-        let came = if old.is_some() {
-            Enrolled::Replaced
-        } else {
-            Enrolled::New
-        };
-        let enrollment = Enrollment {
-            authenticators: vec![new.authenticator],
-            recovery: new.recovery.or(old.and_then(|old| old.recovery)),
-        };
-        user.state.keep_only(&enrollment);
-        user.enrollment = Some(enrollment);
-        Ok(came)
     }
 
     fn replace_recovery(&self, account: &Account, list: RecoveryList) -> Result<bool, Error> {

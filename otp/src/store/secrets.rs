@@ -38,6 +38,9 @@ pub(super) fn text(uid: u32, enrollment: &Enrollment) -> Zeroizing<String> {
             "generation = \"{:016x}\"\n",
             list.generation.bits()
         ));
+        if let Some(length) = list.digits {
+            out.push_str(&format!("digits = {}\n", length.digits()));
+        }
         out.push_str("digests = [\n");
         for digest in &list.digests {
             let hex = HEXLOWER.encode(digest.as_bytes());
@@ -49,7 +52,6 @@ pub(super) fn text(uid: u32, enrollment: &Enrollment) -> Zeroizing<String> {
 }
 
 fn authenticator_to(out: &mut String, authenticator: &Authenticator) {
-    let Kind::Totp { period } = authenticator.kind;
     out.push_str("\n[[authenticator]]\n");
     for (key, value) in [
         ("name", authenticator.name.as_str()),
@@ -65,12 +67,14 @@ fn authenticator_to(out: &mut String, authenticator: &Authenticator) {
         out.push_str("\"\n");
     }
     out.push_str(&format!(
-        "generation = \"{:016x}\"\ndigits = {}\nperiod = {}\nenrolled_at = {}\n",
+        "generation = \"{:016x}\"\ndigits = {}\nenrolled_at = {}\n",
         authenticator.generation.bits(),
         authenticator.length.digits(),
-        period.as_secs(),
         authenticator.enrolled_at.as_secs(),
     ));
+    if let Some(period) = authenticator.kind.period() {
+        out.push_str(&format!("period = {}\n", period.as_secs()));
+    }
 }
 
 /// A TOML basic string: quotes, backslashes and control characters escaped.
@@ -138,25 +142,33 @@ fn authenticator_from(table: &Table<'_>) -> Result<Authenticator, Error> {
         "period",
         "enrolled_at",
     ])?;
-    let known = |key, found: bool| found.then_some(()).ok_or_else(|| table.wrong(key));
-    known("type", table.text("type")? == "totp")?;
-    let period = Period::from_secs(table.number("period")?).ok_or_else(|| table.wrong("period"))?;
     Ok(Authenticator {
         name: table.text("name")?.to_owned(),
         generation: table.generation()?,
-        kind: Kind::Totp { period },
+        kind: kind_from(table)?,
         secret: Secret::from_base32(table.text("secret")?).map_err(|_| table.wrong("secret"))?,
         algorithm: Algorithm::from_name(table.text("algorithm")?)
             .ok_or_else(|| table.wrong("algorithm"))?,
-        length: CodeLength::new(table.number("digits")?).ok_or_else(|| table.wrong("digits"))?,
+        length: table.length()?,
         issuer: table.text("issuer")?.to_owned(),
         label: table.text("label")?.to_owned(),
         enrolled_at: UnixTime::from_secs(table.number("enrolled_at")?),
     })
 }
 
+fn kind_from(table: &Table<'_>) -> Result<Kind, Error> {
+    match table.text("type")? {
+        "totp" => Period::from_secs(table.number("period")?)
+            .map(|period| Kind::Totp { period })
+            .ok_or_else(|| table.wrong("period")),
+        "hotp" if table.entries.get("period").is_some() => Err(table.wrong("period")),
+        "hotp" => Ok(Kind::Hotp),
+        _ => Err(table.wrong("type")),
+    }
+}
+
 fn recovery_from(table: Table<'_>) -> Result<RecoveryList, Error> {
-    table.only(&["generation", "digests"])?;
+    table.only(&["generation", "digits", "digests"])?;
     let digest = |item: &Spanned<DeValue<'_>>| {
         let bytes = HEXLOWER.decode(item.get_ref().as_str()?.as_bytes()).ok()?;
         Some(Digest::from_bytes(bytes.try_into().ok()?))
@@ -166,8 +178,13 @@ fn recovery_from(table: Table<'_>) -> Result<RecoveryList, Error> {
         .as_array()
         .filter(|items| items.len() <= MAX_RECOVERY_CODES)
         .and_then(|items| items.iter().map(digest).collect());
+    let digits = match table.entries.get("digits") {
+        None => None,
+        Some(_) => Some(table.length()?),
+    };
     Ok(RecoveryList {
         generation: table.generation()?,
+        digits,
         digests: digests.ok_or_else(|| table.wrong("digests"))?,
     })
 }
@@ -221,6 +238,10 @@ impl<'a> Table<'a> {
         integer
             .and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok())
             .ok_or_else(|| self.wrong(key))
+    }
+
+    fn length(&self) -> Result<CodeLength, Error> {
+        CodeLength::new(self.number("digits")?).ok_or_else(|| self.wrong("digits"))
     }
 
     fn generation(&self) -> Result<Generation, Error> {
@@ -291,6 +312,7 @@ mod tests {
             }],
             recovery: Some(RecoveryList {
                 generation: Generation::from_bits(3),
+                digits: CodeLength::new(8),
                 digests: vec![Digest::from_bytes([0xab; 32]); 10],
             }),
         }
@@ -314,7 +336,8 @@ mod tests {
     #[test]
     fn the_fullest_file_fits() {
         let mut full = enrollment();
-        let one = full.authenticators[0].clone();
+        let mut one = full.authenticators[0].clone();
+        one.kind = Kind::Hotp;
         full.authenticators = vec![one; MAX_AUTHENTICATORS];
         full.recovery.as_mut().unwrap().digests = vec![Digest::from_bytes([1; 32]); 64];
         assert!(text(1, &full).len() <= MAX_SECRETS);
@@ -356,6 +379,40 @@ mod tests {
         ] {
             assert!(why(text).starts_with("secrets/alice line"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_people_write_stands_as_they_wrote_it() {
+        let written = text(1000, &enrollment());
+        assert!(
+            written.contains("\nlabel = \"älice@corp\"\n"),
+            "{}",
+            *written
+        );
+        assert!(written.contains("\nissuer = \"a \\\"quoted\\\" \\\\ name \\u007F\"\n"));
+    }
+
+    #[test]
+    fn there_are_one_to_three_authenticators_and_at_most_64_recovery_codes() {
+        let fault = |authenticators: usize, codes: usize| {
+            let mut full = enrollment();
+            let one = full.authenticators[0].clone();
+            full.authenticators = vec![one; authenticators];
+            full.recovery.as_mut().unwrap().digests = vec![Digest::from_bytes([1; 32]); codes];
+            why(&text(1, &full))
+        };
+        for (authenticators, codes) in [(1, 0), (3, 64)] {
+            assert_eq!(fault(authenticators, codes), "");
+        }
+        assert!(fault(4, 0).ends_with("authenticator is missing or wrong"));
+        assert!(fault(1, 65).ends_with("digests is missing or wrong"));
+        let none = "format = 1\nuid = 1\nauthenticator = []\n";
+        assert_eq!(
+            why(none),
+            "secrets/alice line 3: authenticator is missing or wrong"
+        );
+        let unknown = text(1, &enrollment()).replace("\"totp\"", "\"morse\"");
+        assert!(why(&unknown).ends_with("type is missing or wrong"));
     }
 
     #[test]

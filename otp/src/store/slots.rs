@@ -272,6 +272,70 @@ mod tests {
     }
 
     #[test]
+    fn a_record_has_the_bytes_that_fileformat_md_tells() {
+        let file = file(&fresh(FORMAT, b"one"));
+        write(&file, b"two!");
+        let bytes = content(&file);
+        assert_eq!(bytes.len(), 12_288);
+        assert_eq!(CAPACITY, 4_040);
+        for (at, sequence, payload) in [(0, 1_u64, &b"one"[..]), (4_096, 2, b"two!")] {
+            let slot = &bytes[at..at + 4_096];
+            assert_eq!(slot[..8], *b"testtest");
+            assert_eq!(slot[8..12], 1_u32.to_le_bytes(), "version");
+            let length = u32::try_from(payload.len()).unwrap();
+            assert_eq!(slot[12..16], length.to_le_bytes());
+            assert_eq!(slot[16..24], sequence.to_le_bytes());
+            let checksum = Sha256::digest([&slot[..24], payload].concat());
+            assert_eq!(slot[24..56], *checksum);
+            assert_eq!(slot[56..56 + payload.len()], *payload);
+            assert!(slot[56 + payload.len()..].iter().all(|byte| *byte == 0));
+        }
+        assert_eq!(bytes[8_192..8_200], 2_u64.to_le_bytes(), "the note");
+        assert!(bytes[8_200..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn numbers_go_on_from_the_highest_and_a_record_may_follow_another() {
+        let file = file(&fresh_after(6, FORMAT, b"one"));
+        let mut slots = read(&file).unwrap();
+        assert_eq!(slots.sequence(), 7);
+        assert!(slots.settled, "it was flushed when it was made");
+        let path = Path::new("record");
+        slots.follow(5);
+        slots.write(&file, FORMAT, b"two", path).unwrap();
+        assert_eq!(slots.sequence(), 8, "an older one changes nothing");
+        slots.follow(20);
+        slots.write(&file, FORMAT, b"three", path).unwrap();
+        let after = read(&file).unwrap();
+        assert_eq!((after.sequence(), slots.sequence()), (21, 21));
+        assert_eq!(after.payload, b"three");
+    }
+
+    #[test]
+    fn a_slot_the_note_does_not_name_may_not_be_on_the_disk_yet() {
+        let file = file(&fresh(FORMAT, b"one"));
+        write(&file, b"two");
+        assert!(read(&file).unwrap().settled);
+        file.write_all_at(&note(1), NOTE as u64).unwrap();
+        assert!(!read(&file).unwrap().settled, "its writer was killed");
+        write(&file, b"three");
+        assert!(read(&file).unwrap().settled);
+    }
+
+    #[test]
+    fn rewriting_puts_back_the_slot_and_the_note_as_they_were_made() {
+        let made = fresh(FORMAT, b"one");
+        let file = file(&made);
+        write(&file, b"two");
+        file.write_all_at(&[7; 100], 50).unwrap();
+        rewrite(&file, &made).unwrap();
+        let bytes = content(&file);
+        assert_eq!(bytes[..BLOCK], made[..BLOCK]);
+        assert_eq!(bytes[NOTE..], made[NOTE..]);
+        assert_eq!(bytes.len(), FILE);
+    }
+
+    #[test]
     fn too_much_is_refused_and_changes_nothing() {
         let file = file(&fresh(FORMAT, b"one"));
         let mut slots = read(&file).unwrap();

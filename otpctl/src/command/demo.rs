@@ -98,7 +98,7 @@ impl Stage<'_> {
         self.tell("code", Tint::Strong, &text, json!({"code": code}))?;
 
         let record = self.store.read(&self.alice)?;
-        for checked in explain::checked(&record, &authenticator, now, &self.policy) {
+        for checked in explain::checked(&record, &authenticator, period, now, &self.policy) {
             let code = words::grouped(&checked.code);
             let text = format!(
                 "{:+}   step {}   {}",
@@ -156,12 +156,7 @@ impl Stage<'_> {
             label: "alice".to_owned(),
             enrolled_at: clock::now(),
         };
-        let new = NewEnrollment {
-            authenticator: authenticator.clone(),
-            recovery: None,
-            confirmed: None,
-            replace: false,
-        };
+        let new = NewEnrollment::of(authenticator.clone());
         let _ = self.store.enroll(&self.alice, new)?;
         Ok(authenticator)
     }

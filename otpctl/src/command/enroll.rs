@@ -8,7 +8,8 @@ use otp::hotp::{Algorithm, CodeLength};
 use otp::keyed::DigestKey;
 use otp::passcode::RecoveryCode;
 use otp::secret::Secret;
-use otp::store::{Enrolled, NewEnrollment, Store};
+use otp::state::AuthenticatorState;
+use otp::store::{Enrolled, NewEnrollment, Place, Store};
 use otp::time::Period;
 use otp::user::{Account, UserName};
 use rand::CryptoRng;
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use crate::cli;
-use crate::confirm::{self, Confirmed};
+use crate::confirm;
 use crate::failure::{Ending, Failure, Kind};
 use crate::house::House;
 use crate::qr::{Form, Picture, Saved};
@@ -40,7 +41,8 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
     if args.secret.is_some() {
         authenticator.secret = given_secret(context)?;
     }
-    let setup = Setup::of(account.name.as_str(), &authenticator);
+    let mut started = AuthenticatorState::fresh(authenticator.generation);
+    let setup = Setup::of(account.name.as_str(), &authenticator, &started);
     let picture = Picture::of(&setup.uri)?;
     let showing = Showing {
         setup: &setup,
@@ -68,7 +70,10 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
         }
         None => None,
     };
-    let (came_of_it, recovery_codes) = keep(&house, &account, authenticator, args, confirmed)?;
+    if let Some(confirmed) = &confirmed {
+        started.used.mark(confirmed.step, confirmed.horizon);
+    }
+    let (came_of_it, recovery_codes) = keep(&house, &account, (authenticator, started), args)?;
     saved.keep();
     drop(terminal);
     log(context, &account, came_of_it, args.recovery_codes);
@@ -188,9 +193,8 @@ fn take_terminal() -> Result<Terminal, Failure> {
 fn keep(
     house: &House,
     account: &Account,
-    authenticator: Authenticator,
+    authenticator: (Authenticator, AuthenticatorState),
     args: &cli::Enroll,
-    confirmed: Option<Confirmed>,
 ) -> Result<(Enrolled, Vec<Zeroizing<String>>), Failure> {
     let (list, codes) = match args.recovery_codes {
         0 => (None, Vec::new()),
@@ -202,10 +206,13 @@ fn keep(
         }
     };
     let new = NewEnrollment {
-        authenticator,
+        authenticators: vec![authenticator],
         recovery: list,
-        confirmed: confirmed.map(|confirmed| (confirmed.step, confirmed.horizon)),
-        replace: args.replace,
+        place: if args.replace {
+            Place::InsteadOf(None)
+        } else {
+            Place::First
+        },
     };
     match house.store.enroll(account, new)? {
         Enrolled::Already => Err(already(&account.name)),
@@ -228,6 +235,7 @@ pub(super) fn draw_recovery(
     let list = RecoveryList {
         generation,
         digests: digests.collect(),
+        digits: None,
     };
     (list, codes.iter().map(RecoveryCode::to_grouped).collect())
 }
@@ -235,7 +243,7 @@ pub(super) fn draw_recovery(
 fn log(context: Context<'_>, account: &Account, came_of_it: Enrolled, recovery_codes: u8) {
     let what = match came_of_it {
         Enrolled::Replaced => "enrolled-anew",
-        Enrolled::New | Enrolled::Already => "enrolled",
+        _ => "enrolled",
     };
     let rest = format!("type=totp recovery-codes={recovery_codes}");
     context.log(what, &rest, account.name.as_str());

@@ -1,12 +1,13 @@
 //! `explain`: how a code comes about, and what the server would say. Uses nothing up.
 
 use nix::unistd::getuid;
-use otp::enrollment::{Authenticator, Kind};
+use otp::drift;
+use otp::enrollment::Authenticator;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::Policy;
 use otp::store::Store;
-use otp::time::{TimeStep, UnixTime};
+use otp::time::{Period, TimeStep, UnixTime};
 use otp::totp;
 use otp::verify::{Attempt, Reason, Record, Verdict, verify};
 
@@ -22,21 +23,30 @@ pub(super) fn run(context: Context<'_>, args: &cli::Explain) -> Result<Ending, F
     let house = House::open(context.config)?;
     let record = house.store.read(&account)?;
     let enrollment = record.enrollment.as_ref();
-    let authenticator = enrollment
-        .and_then(|enrollment| enrollment.authenticators.first())
+    let known = enrollment.map_or(&[][..], |enrollment| &enrollment.authenticators);
+    let mut timed = known
+        .iter()
+        .filter_map(|one| Some((one, one.kind.period()?)));
+    let (authenticator, period) = timed
+        .next()
         .ok_or_else(|| Failure::not_enrolled(&account.name))?;
     if args.show_secret {
         context.log("secret-shown", "", account.name.as_str());
     }
-    let mut explained = explained(&record, authenticator, clock::now(), &house.policy);
+    let mut explained = explained(&record, authenticator, period, clock::now(), &house.policy);
     explained.secret = args.show_secret.then(|| authenticator.secret.to_base32());
     context.report.answer(&explained)?;
     Ok(Ending::Done)
 }
 
 /// Every quantity, without the secret.
-fn explained(record: &Record, of: &Authenticator, now: UnixTime, policy: &Policy) -> Explained {
-    let Kind::Totp { period } = of.kind;
+fn explained(
+    record: &Record,
+    of: &Authenticator,
+    period: Period,
+    now: UnixTime,
+    policy: &Policy,
+) -> Explained {
     let step = TimeStep::at(now, period);
     let ends = step.offset(1).map(|next| next.starts(period));
     Explained {
@@ -46,7 +56,7 @@ fn explained(record: &Record, of: &Authenticator, now: UnixTime, policy: &Policy
         step: step.number(),
         code: code(of, step),
         seconds_left: ends.map_or(0, |ends| ends.since(now).as_secs()),
-        checked: checked(record, of, now, policy),
+        checked: checked(record, of, period, now, policy),
         period: period.as_secs(),
         words: words::authenticator(of),
     }
@@ -56,12 +66,13 @@ fn explained(record: &Record, of: &Authenticator, now: UnixTime, policy: &Policy
 pub(super) fn checked(
     record: &Record,
     of: &Authenticator,
+    period: Period,
     now: UnixTime,
     policy: &Policy,
 ) -> Vec<Checked> {
-    let Kind::Totp { period } = of.kind;
     let center = TimeStep::at(now, period);
-    let window = i64::from(policy.window);
+    let entry = record.state.authenticator(of.generation);
+    let learned = entry.map_or(0, |entry| entry.drift.learned(policy.max_drift));
     let look = |offset| {
         let step = center.offset(offset)?;
         let code = code(of, step);
@@ -73,7 +84,7 @@ pub(super) fn checked(
             verdict,
         })
     };
-    (window.saturating_neg()..=window)
+    drift::offsets(policy.window, learned)
         .filter_map(look)
         .collect()
 }

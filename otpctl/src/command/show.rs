@@ -1,5 +1,6 @@
 //! `show`: the QR code and the key again, for a second device. Logged.
 
+use otp::state::AuthenticatorState;
 use otp::store::Store;
 
 use super::Context;
@@ -14,12 +15,18 @@ pub(super) fn run(context: Context<'_>, args: &cli::Show) -> Result<Ending, Fail
     let form = Form::parse(&args.qr.qr)?;
     let account = account::present(&args.user)?;
     let house = House::open(context.config)?;
-    let enrollment = house.store.read(&account)?.enrollment;
-    let authenticator = enrollment
+    let record = house.store.read(&account)?;
+    let authenticator = record
+        .enrollment
         .as_ref()
         .and_then(|enrollment| enrollment.authenticators.first())
         .ok_or_else(|| Failure::not_enrolled(&account.name))?;
-    let setup = Setup::of(account.name.as_str(), authenticator);
+    let entry = record
+        .state
+        .authenticator(authenticator.generation)
+        .cloned();
+    let entry = entry.unwrap_or_else(|| AuthenticatorState::fresh(authenticator.generation));
+    let setup = Setup::of(account.name.as_str(), authenticator, &entry);
     let picture = Picture::of(&setup.uri)?;
     let saved = Saved::new(&picture, &form)?;
     // Logged before it is seen.

@@ -123,7 +123,7 @@ impl Verified {
             Verdict::Accepted(Acceptance { method, offset }) => {
                 ("accepted", Some(method.name()), None, offset)
             }
-            Verdict::Refused(reason) => ("refused", None, Some(reason.name()), None),
+            Verdict::Refused(reason) => ("refused", None, Some(reason.name()), reason.offset()),
         };
         Self {
             user: user.to_owned(),
@@ -164,6 +164,9 @@ pub(crate) fn why(reason: Reason, user: &str) -> String {
         Reason::Mismatch => {
             format!("no code of hers; if it should be, compare clocks: otpctl explain {user}")
         }
+        Reason::OtherTime(steps) => format!(
+            "right for another time ({steps:+} steps): a clock is off; otpctl explain {user}, otpctl resync {user}"
+        ),
         Reason::Throttled => format!("too many failures; otpctl status {user} says until when"),
         Reason::Locked => format!("too many failures; otpctl unlock {user}"),
         Reason::Expired => format!("its time is over; otpctl issue {user}"),
@@ -188,6 +191,7 @@ pub(crate) const fn in_short(reason: Reason) -> &'static str {
         Reason::Malformed => "no code at all",
         Reason::NotEnrolled => "nothing is kept of her",
         Reason::Mismatch => "no code of hers",
+        Reason::OtherTime(_) => "right for another time",
         Reason::Throttled => "too many failures",
         Reason::Locked => "too many failures since the last success",
         Reason::Expired => "its time is over",

@@ -1,7 +1,9 @@
 //! An authenticator's one showing, and the recovery codes that come with it.
 
-use otp::enrollment::{Authenticator, Kind};
+use otp::enrollment::Authenticator;
+use otp::state::AuthenticatorState;
 use otp::store::Enrolled;
+use otp::time::Period;
 use otp::uri;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -18,21 +20,24 @@ pub(crate) struct Setup {
     kind: &'static str,
     algorithm: &'static str,
     digits: usize,
-    period: u64,
+    period: Option<u64>,
     words: String,
 }
 
 impl Setup {
-    pub(crate) fn of(user: &str, authenticator: &Authenticator) -> Self {
-        let Kind::Totp { period } = authenticator.kind;
+    pub(crate) fn of(
+        user: &str,
+        authenticator: &Authenticator,
+        state: &AuthenticatorState,
+    ) -> Self {
         Self {
             user: user.to_owned(),
-            uri: uri::otpauth(authenticator),
+            uri: uri::otpauth(authenticator, state),
             secret: authenticator.secret.to_base32(),
             kind: authenticator.kind.name(),
             algorithm: authenticator.algorithm.name(),
             digits: authenticator.length.digits(),
-            period: period.as_secs(),
+            period: authenticator.kind.period().map(Period::as_secs),
             words: words::authenticator(authenticator),
         }
     }
@@ -61,7 +66,7 @@ struct Object<'a> {
     r#type: &'static str,
     algorithm: &'static str,
     digits: usize,
-    period: u64,
+    period: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery_codes: Option<Vec<&'a str>>,
 }
@@ -103,7 +108,7 @@ impl Showing<'_> {
             Form::Png(path) | Form::Svg(path) => {
                 page.paragraph(&format!(
                     "Scan {} with an authenticator app",
-                    path.display()
+                    words::printable(&path.display().to_string())
                 ));
                 page.paragraph("It holds the secret: remove it when it is scanned.");
                 page.blank();
@@ -153,13 +158,13 @@ impl Answer for Welcome<'_> {
         let user = words::printable(&self.setup.user);
         let drift = self
             .confirmed
-            .and_then(|steps| words::drift(steps, self.setup.period));
+            .and_then(|steps| words::drift(steps, self.setup.period?));
         let drift = drift.map_or_else(String::new, |drift| {
             format!(" Her phone's clock is {drift}, which is fine.")
         });
         let done = match self.came_of_it {
             Enrolled::Replaced => "enrolled anew; the old secret no longer works",
-            Enrolled::New | Enrolled::Already => "enrolled",
+            _ => "enrolled",
         };
         page.paragraph(&format!("{user} is {done}.{drift}"));
         if self.confirmed.is_some() {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answer, Page, Tint};
+use super::{Answer, Page, Tint, words};
 
 /// Everything that was looked at.
 #[derive(Serialize)]
@@ -69,9 +69,10 @@ impl Answer for Health {
                 Check { fix: Some(_), .. } => ("note", Tint::Warning),
                 Check { .. } => ("ok", Tint::Good),
             };
-            page.tinted_row(word, tint, &format!("{}: {}", check.name, check.detail));
+            let detail = words::printable(&check.detail);
+            page.tinted_row(word, tint, &format!("{}: {detail}", check.name));
             if let Some(fix) = &check.fix {
-                page.row("", &format!("-> {fix}"));
+                page.row("", &format!("-> {}", words::printable(fix)));
             }
         }
         page.blank();

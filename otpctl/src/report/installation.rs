@@ -73,7 +73,8 @@ impl Answer for Installation {
             }
             None => page.row("last login", "none yet"),
         }
-        page.row("store", &format!("{}, {}", self.state_dir, self.spool_dir));
+        let trees = format!("{}, {}", self.state_dir, self.spool_dir);
+        page.row("store", &words::printable(&trees));
         if !self.damaged.is_empty() {
             let names: Vec<String> = self
                 .damaged

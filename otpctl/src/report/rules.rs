@@ -44,9 +44,11 @@ impl Rules {
                 from: &from
             });
             rules.values.insert(setting.key.to_owned(), sourced);
-            rules
-                .rows
-                .push((setting.key.to_owned(), value.to_string(), from));
+            rules.rows.push((
+                setting.key.to_owned(),
+                words::printable(&value.to_string()),
+                words::printable(&from),
+            ));
         }
         rules
     }

@@ -4,7 +4,7 @@ use otp::enrollment::{Authenticator, Kind};
 use otp::issued::{MAX_ATTEMPTS, StoredCode};
 use otp::policy::Policy;
 use otp::state::State;
-use otp::time::UnixTime;
+use otp::time::{Period, UnixTime};
 use otp::verify::{Method, Record};
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ struct Standing {
     r#type: &'static str,
     algorithm: &'static str,
     digits: usize,
-    period: u64,
+    period: Option<u64>,
     drift: Option<i32>,
     last_used_at: Option<Stamp>,
     last_origin: Option<String>,
@@ -70,8 +70,9 @@ pub(crate) struct Pending {
 impl Status {
     /// Of a record as of now.
     pub(crate) fn of(record: &Record, now: UnixTime, policy: &Policy) -> Self {
+        let bounds = record.throttle_policy(policy);
         let mut throttle = record.state.throttle.clone();
-        throttle.settle(now, &policy.throttle);
+        throttle.settle(now, &bounds);
         let enrollment = record.enrollment.as_ref();
         let list = enrollment.and_then(|enrollment| enrollment.recovery.as_ref());
         let used = list.and_then(|list| record.state.recovery(list.generation));
@@ -92,7 +93,7 @@ impl Status {
                 .map(|authenticator| Standing::of(authenticator, &record.state))
                 .collect(),
             failures: throttle.failures,
-            throttled_until: throttle.held_until(now, &policy.throttle).map(Stamp),
+            throttled_until: throttle.held_until(now, &bounds).map(Stamp),
             locked: throttle.failures >= policy.throttle.lock_after,
             issued,
             recovery_codes_left: left,
@@ -152,20 +153,19 @@ impl Status {
 
 impl Standing {
     fn of(authenticator: &Authenticator, state: &State) -> Self {
-        let Kind::Totp { period } = authenticator.kind;
         let entry = state.authenticator(authenticator.generation);
         let used_at = entry.and_then(|entry| entry.last_used_at);
         // The record keeps where the last code of any kind came from: it is this one's if their times agree.
         let last = state
             .last
-            .filter(|last| last.method == Method::Totp && Some(last.at) == used_at);
+            .filter(|last| last.method == method(authenticator.kind) && Some(last.at) == used_at);
         Self {
             name: authenticator.name.clone(),
             r#type: authenticator.kind.name(),
             algorithm: authenticator.algorithm.name(),
             digits: authenticator.length.digits(),
-            period: period.as_secs(),
-            drift: used_at.and_then(|_| entry.map(|entry| entry.drift)),
+            period: authenticator.kind.period().map(Period::as_secs),
+            drift: used_at.and_then(|_| entry.map(|entry| entry.drift.last)),
             last_used_at: used_at.map(Stamp),
             last_origin: last.map(|last| last.origin.to_string()),
             words: words::authenticator(authenticator),
@@ -175,7 +175,15 @@ impl Standing {
 
     fn drift_words(&self) -> Option<String> {
         let steps = self.drift.filter(|_| self.last_used_at.is_some())?;
-        words::drift(steps.into(), self.period)
+        words::drift(steps.into(), self.period?)
+    }
+}
+
+/// What an accepted code of such an authenticator is called.
+const fn method(kind: Kind) -> Method {
+    match kind {
+        Kind::Totp { .. } => Method::Totp,
+        Kind::Hotp => Method::Hotp,
     }
 }
 

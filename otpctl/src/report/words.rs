@@ -105,13 +105,15 @@ pub(crate) fn drift(steps: i64, period: u64) -> Option<String> {
 
 /// An authenticator in a few words: "time-based, SHA1, 6 digits, 30 s".
 pub(crate) fn authenticator(of: &Authenticator) -> String {
-    let Kind::Totp { period } = of.kind;
-    format!(
-        "time-based, {}, {} digits, {} s",
-        of.algorithm.name().to_ascii_uppercase(),
-        of.length.digits(),
-        period.as_secs()
-    )
+    let algorithm = of.algorithm.name().to_ascii_uppercase();
+    let digits = of.length.digits();
+    match of.kind {
+        Kind::Totp { period } => {
+            let seconds = period.as_secs();
+            format!("time-based, {algorithm}, {digits} digits, {seconds} s")
+        }
+        Kind::Hotp => format!("counter-based, {algorithm}, {digits} digits"),
+    }
 }
 
 /// Where a login came from, as people tell it: an address, or this machine.

@@ -132,3 +132,21 @@ fn a_store_that_cannot_be_overwritten_is_a_fault() {
         assert!(room(machine).contains("read-only: app codes alone are accepted"));
     });
 }
+
+#[test]
+fn nothing_is_run_that_the_callers_path_names() {
+    use std::os::unix::fs::PermissionsExt;
+
+    on_a_machine(|machine| {
+        fs::create_dir("/tmp/hers").unwrap();
+        for program in ["timedatectl", "sshd"] {
+            let program = format!("/tmp/hers/{program}");
+            fs::write(&program, "#!/bin/sh\n: >/tmp/was-run\n").unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = machine.command(&["doctor", "sshd"]);
+        let done = command.env("PATH", "/tmp/hers:/usr/bin:/bin").output();
+        assert_eq!(done.unwrap().status.code(), Some(1));
+        assert!(!std::path::Path::new("/tmp/was-run").exists());
+    });
+}

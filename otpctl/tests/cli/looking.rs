@@ -219,3 +219,43 @@ fn it_is_never_dumped() {
         );
     });
 }
+
+#[test]
+fn no_path_and_no_value_reaches_the_terminal_as_a_command_to_it() {
+    on_a_machine(|machine| {
+        let named = |file: &str| format!("/tmp/\x1b[2J\u{9b}31m-{file}");
+        let (policy, faulty, picture) = (named("good.toml"), named("bad.toml"), named("alice.png"));
+        let trees = "state_dir = \"/var/lib/\\u001b[2J\\u009b31m\"\n";
+        fs::write(&policy, trees).unwrap();
+        fs::write(&faulty, "\"\\u001b[2J\\u009b31m\" = 1\n").unwrap();
+        for (args, exit) in [
+            (&["policy", "--check", &policy][..], 0),
+            (&["policy", "--check", &faulty], 1),
+            (&["policy", "--config", &policy], 0),
+            (&["policy", "--config", &faulty], 5),
+            (
+                &["enroll", "alice", "--config", &policy, "--qr", &picture],
+                0,
+            ),
+            (
+                &["enroll", "alice", "--config", &policy, "--qr", &picture],
+                2,
+            ),
+            (&["status", "--config", &policy], 0),
+            (&["status", "alice", "--config", &faulty], 5),
+            (&["doctor", "sshd", "--config", &policy], 1),
+            (&["doctor", "sshd", "--config", &faulty], 1),
+            (
+                &["issue", "alice", "--config", &policy, "--reason", "\x1b[2J"],
+                2,
+            ),
+            (&["verify", "al\x1b[2Jice"], 2),
+            (&["\x1b[2J"], 2),
+        ] {
+            let said = machine.otpctl(args).exits(exit);
+            let is_obeyed = |letter: char| letter.is_control() && letter != '\n';
+            let all = format!("{}{}", said.out, said.err);
+            assert!(!all.contains(is_obeyed), "{args:?}: {all:?}");
+        }
+    });
+}

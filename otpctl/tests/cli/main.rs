@@ -16,6 +16,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod enrolling;
+mod hostile;
 mod looking;
 mod picture;
 mod scripts;

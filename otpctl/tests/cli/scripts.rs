@@ -1,7 +1,9 @@
 //! What holds for every verb: help, version, usage errors, who may, where things are printed.
 
 use std::fs::File;
+use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
@@ -169,5 +171,46 @@ fn completions_know_the_verbs() {
             let script = machine.otpctl(&["completions", shell]).exits(0).out;
             assert!(VERBS.iter().all(|verb| script.contains(verb)), "{shell}");
         }
+    });
+}
+
+#[test]
+fn what_is_not_utf8_is_a_usage_error_and_no_panic() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::process::CommandExt;
+
+    on_a_machine(|machine| {
+        let odd = OsStr::from_bytes(b"ali\xffce");
+        for words in [["status".as_ref(), odd], [odd, "status".as_ref()]] {
+            let said = machine.command(&[]).args(words).output();
+            let said = Said::from(said.unwrap()).exits(2);
+            assert_eq!(said.err.lines().count(), 1, "{said:?}");
+            assert!(said.err.contains("see otpctl status --help"), "{said:?}");
+        }
+
+        let mut other = machine.command(&["status", "--config"]);
+        // In a user namespace of one user there is nobody else to be.
+        let Ok(said) = other.arg(odd).uid(1000).output() else {
+            return;
+        };
+        let said = Said::from(said).exits(4);
+        assert_eq!(said.err, "error: needs root: sudo otpctl …\n");
+    });
+}
+
+#[test]
+fn a_log_that_takes_nothing_holds_nobody_up() {
+    on_a_machine(|machine| {
+        let log = machine.log();
+        let full = UnixDatagram::unbound().unwrap();
+        full.set_nonblocking(true).unwrap();
+        while full.send_to(b"flood", "/dev/log").is_ok() {}
+        let begun = Instant::now();
+        let said = machine.otpctl(&["issue", "alice"]).exits(0);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(said.out.contains("good once"), "{said:?}");
+        assert!(said.err.contains("could not be logged"), "{said:?}");
+        drop(log);
     });
 }

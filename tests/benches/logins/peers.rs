@@ -84,12 +84,7 @@ fn with_us(kept: &Path, module: &Path, users: u32) -> String {
             name: UserName::parse(&user(index)).unwrap(),
             uid: Some(UID),
         };
-        let new = NewEnrollment {
-            authenticator: authenticator(index),
-            recovery: None,
-            confirmed: None,
-            replace: false,
-        };
+        let new = NewEnrollment::of(authenticator(index));
         let _ = store.enroll(&account, new).unwrap();
     }
     let config = kept.join("otp.toml");

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use tests::pam::{Login, Report, line};
-use tests::sandbox::{is_real_root, sandboxed};
+use tests::sandbox::{Extras, OTPCTL, is_real_root, sandboxed, sandboxed_with, with_otpctl};
 use tests::syslog::Syslog;
 use tests::users::{Phone, issue, state, store};
 
@@ -209,10 +210,64 @@ fn with_totp_a_reboot_reopens_nothing() {
             assert!(said.contains("reason=too-early"), "{said}");
         }
         assert_eq!(state("alice").throttle.failures, 0, "that is no failure");
-        // Two steps later there is nothing left that could have been accepted before the boot.
-        run("touch -d '-90 sec' /run/pam_otp/born");
+        // With a drift of four steps that could have been learned, seven steps later there is nothing left that could
+        // have been accepted before the boot.
+        run("touch -d '-210 sec' /run/pam_otp/born");
         assert!(!accepted(&phone.code_at(-2)));
         assert!(accepted(&phone.code()));
+    });
+}
+
+/// `otpctl issue` finds no record of the user and stands still before it makes one; meanwhile somebody else makes it, and a
+/// code is used that only /run has.
+#[test]
+fn what_run_has_of_a_record_outlives_whoever_finds_none() {
+    let extras = Extras {
+        programs: Some(with_otpctl),
+        ..Extras::default()
+    };
+    sandboxed_with(extras, || {
+        line("nodelay");
+        // The machine's key is there, so that the first thing to be made is the record.
+        issue("bob", STORED, 600);
+        totp_goes_on();
+        let trace = "trace=openat,unlinkat,renameat2";
+        let calls = "inject=unlinkat,renameat2:delay_enter=5000000:when=1";
+        let mut issue = Command::new("strace")
+            .args(["-o", "/tmp/trace", "-e", trace, "-e", calls])
+            .args([OTPCTL, "issue", "alice", "--json"])
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let phone = Phone::enrolled("alice", &[]);
+        make_read_only();
+        let code = phone.code();
+        assert!(accepted(&code));
+        assert!(Path::new("/run/pam_otp/state/alice").exists());
+        issue.wait().unwrap();
+        assert!(!accepted(&code), "again");
+    });
+}
+
+/// `su` has the umask of whoever starts it. Root without the capability to pass by modes would be kept out.
+#[test]
+fn what_is_made_in_run_has_its_mode_whatever_the_umask() {
+    let extras = Extras {
+        programs: Some(|| vec![env!("CARGO_BIN_EXE_login").into()]),
+        ..Extras::default()
+    };
+    sandboxed_with(extras, || {
+        line("nodelay");
+        store();
+        let phone = Phone::enrolled("alice", &[]);
+        totp_goes_on();
+        make_read_only();
+        let code = phone.wrong_code();
+        run(&format!("umask 777; /built/login alice {code} >/dev/null"));
+        for (made, mode) in [("state", 0o700), ("state/alice", 0o600)] {
+            let made = fs::metadata(Path::new("/run/pam_otp").join(made)).unwrap();
+            assert_eq!(made.permissions().mode() & 0o7777, mode);
+        }
     });
 }
 

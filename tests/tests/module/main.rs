@@ -9,6 +9,7 @@ mod hooks;
 mod hostile;
 mod hosts;
 mod journal;
+mod local;
 mod memory;
 mod passwords;
 mod prompts;

@@ -11,7 +11,7 @@ use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::Policy;
 use otp::secret::Secret;
-use otp::store::{Enrolled, FileStore, Issue, NewEnrollment, Store};
+use otp::store::{Enrolled, FileStore, Issue, NewEnrollment, Place, Store};
 use otp::time::{Period, UnixTime};
 use otp::user::Account;
 use otp::verify::{Attempt, Changes, Reason, Record, Verdict, verify};
@@ -360,10 +360,8 @@ fn another_enrolment() -> NewEnrollment {
         enrolled_at: UnixTime::EPOCH,
     };
     NewEnrollment {
-        authenticator,
-        recovery: None,
-        confirmed: None,
-        replace: true,
+        place: Place::InsteadOf(None),
+        ..NewEnrollment::of(authenticator)
     }
 }
 

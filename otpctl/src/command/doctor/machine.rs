@@ -17,6 +17,8 @@ use crate::report::health::Check;
 const LITTLE: u64 = 10 * 1024 * 1024;
 /// Fewer free inodes than this, the same.
 const FEW: u64 = 100;
+/// By its path: root's own program, whatever the caller's PATH says.
+const TIMEDATECTL: &str = "/usr/bin/timedatectl";
 /// What tells an ELF file's machine: class, byte order and, at 18, the machine's number.
 const ELF_HEADER: usize = 20;
 
@@ -95,7 +97,7 @@ pub(super) fn clock() -> Check {
 }
 
 fn synchronised() -> Option<bool> {
-    let asked = Command::new("timedatectl")
+    let asked = Command::new(TIMEDATECTL)
         .args(["show", "--property=NTPSynchronized", "--value"])
         .output();
     let said = asked.ok().filter(|output| output.status.success())?;
