@@ -177,8 +177,8 @@ fn codes(person: Option<&Person>) -> Vec<String> {
                 .flat_map(|near| [near, near + used.learned()])
                 .map(|offset| (NOW / period).saturating_add_signed(offset))
                 .collect(),
-            // The last used, the next, the two at the end of what is looked at, and one for later.
-            None => [last]
+            // One of the first, the last used, the next, the two at the end of what is looked at, and one for later.
+            None => [3, last]
                 .into_iter()
                 .chain([1, 6, 7, 12].map(|n| last.saturating_add(n)))
                 .collect(),
