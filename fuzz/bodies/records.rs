@@ -15,6 +15,8 @@ use super::used::{Drift, Used};
 const HERE: Origin = Origin::Local(0);
 const ISSUED: &str = "48210937";
 const RECOVERY: [&str; 2] = ["0123456789abcdef", "zyxwvtsrqpnmkjhg"];
+/// A code of other software, where the list is of such.
+const SCRATCH: &str = "70513348";
 const STEP: u64 = NOW / 30;
 
 /// A file of authenticators and recovery codes.
@@ -167,6 +169,8 @@ fn codes(person: Option<&Person>) -> Vec<String> {
         return codes;
     };
     codes.extend([RECOVERY[1], "000000"].map(str::to_owned));
+    let list = person.recovery.as_ref().and_then(|list| list.digits);
+    codes.extend(list.map(|_| SCRATCH.to_owned()));
     codes.extend((STEP - 2..=STEP + 2).map(code));
     for shows in &person.authenticators {
         let used = person.used_of(shows);

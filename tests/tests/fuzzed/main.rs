@@ -138,5 +138,5 @@ fn whatever_stands_in_a_file_it_is_answered_by_the_book() {
 
 #[test]
 fn logins_agree_with_a_model_that_forgets_nothing() {
-    replay("logins", bodies::logins, 800);
+    replay("logins", bodies::logins, 650);
 }
