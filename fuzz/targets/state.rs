@@ -1,5 +1,5 @@
 #![no_main]
-#[path = "../bodies.rs"]
+#[path = "../bodies/mod.rs"]
 #[allow(dead_code)]
 mod bodies;
 

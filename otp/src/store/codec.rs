@@ -8,6 +8,7 @@ use crate::enrollment::Generation;
 use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_REASON, StoredCode};
 use crate::keyed::Digest;
 use crate::origin::Origin;
+use crate::passcode::{MAX_DIGITS, MIN_DIGITS};
 use crate::service::{MAX_SERVICE, Service};
 use crate::state::{
     AuthenticatorState, LastLogin, MAX_AUTHENTICATOR_STATES, MAX_INTERVALS, MAX_RECOVERY_STATES,
@@ -66,7 +67,10 @@ pub(super) fn state_from(bytes: &[u8]) -> Option<(u32, State)> {
             })
         })?,
     };
-    from.0.is_empty().then_some((uid, state))
+    let once = is_once(&state.authenticators, |entry| entry.generation)
+        && is_once(&state.recovery, |entry| entry.generation)
+        && is_once(&state.remembered, |known| known.origin);
+    (once && from.0.is_empty()).then_some((uid, state))
 }
 
 /// The record of a stored code.
@@ -116,7 +120,22 @@ pub(super) fn stored_from(bytes: &[u8]) -> Option<(u32, StoredCode)> {
         })?,
         reason: String::from_utf8(from.list(MAX_REASON, Reader::u8)?).ok()?,
     };
-    from.0.is_empty().then_some((uid, code))
+    let sense = (MIN_DIGITS..=MAX_DIGITS).contains(&code.length.into())
+        && is_once(&code.attempts, |(origin, _)| *origin)
+        && code.attempts.iter().all(|(_, count)| *count > 0)
+        && !code.reason.chars().any(char::is_control);
+    (sense && from.0.is_empty()).then_some((uid, code))
+}
+
+/// Whether each of these is there once. Of two entries for one thing the second would be forgotten, and what it forbids allowed.
+fn is_once<T, K: PartialEq>(items: &[T], key: impl Fn(&T) -> K) -> bool {
+    let mut seen = Vec::with_capacity(items.len());
+    items.iter().all(|item| {
+        let key = key(item);
+        let new = !seen.contains(&key);
+        seen.push(key);
+        new
+    })
 }
 
 fn throttle_to(out: &mut Vec<u8>, throttle: &Throttle) {
@@ -132,7 +151,7 @@ fn throttle_to(out: &mut Vec<u8>, throttle: &Throttle) {
 }
 
 fn throttle_from(from: &mut Reader<'_>) -> Option<Throttle> {
-    Some(Throttle {
+    let throttle = Throttle {
         failures: from.u32()?,
         dry_at: from.moment()?,
         counted_at: from.moment()?,
@@ -144,7 +163,13 @@ fn throttle_from(from: &mut Reader<'_>) -> Option<Throttle> {
                 trusted: from.bool()?,
             })
         })?,
-    })
+    };
+    let trusted = throttle.origins.iter().filter(|record| record.trusted);
+    let trusted = trusted.count();
+    let strangers = throttle.origins.len().saturating_sub(trusted);
+    // With more of one kind than it keeps, the next failure would make a record that nobody can read.
+    let fits = trusted <= MAX_TRUSTED && strangers <= MAX_STRANGERS;
+    (fits && is_once(&throttle.origins, |record| record.origin)).then_some(throttle)
 }
 
 fn last_from(from: &mut Reader<'_>) -> Option<LastLogin> {
@@ -383,9 +408,33 @@ mod tests {
         assert_eq!(state_from(&bytes), Some((1000, state)));
     }
 
+    /// The state with what this makes of it is damage.
+    fn assert_no_state(change: impl Fn(&mut State)) {
+        let mut state = fullest_state();
+        change(&mut state);
+        assert!(state_from(&state_bytes(1000, &state)).is_none());
+    }
+
     #[test]
-    fn the_fullest_stored_code_there_is_fits_its_slot_and_reads_back() {
-        let code = StoredCode {
+    fn of_two_entries_for_one_thing_neither_is_believed() {
+        assert_no_state(|state| {
+            state.authenticators[3] = AuthenticatorState::fresh(Generation::from_bits(0));
+        });
+        assert_no_state(|state| state.recovery[1].generation = state.recovery[0].generation);
+        assert_no_state(|state| {
+            state.throttle.origins[15].origin = state.throttle.origins[1].origin;
+        });
+        assert_no_state(|state| state.remembered[7].origin = state.remembered[0].origin);
+    }
+
+    #[test]
+    fn more_origins_of_one_kind_than_are_kept_are_damage() {
+        assert_no_state(|state| state.throttle.origins[1].trusted = true);
+        assert_no_state(|state| state.throttle.origins[0].trusted = false);
+    }
+
+    fn fullest_code() -> StoredCode {
+        StoredCode {
             id: CodeId::from_bytes([1, 2, 3, 4]),
             length: 8,
             digest: Digest::from_bytes([9; 32]),
@@ -397,7 +446,12 @@ mod tests {
             attempts: (0..MAX_ATTEMPTS)
                 .map(|uid| (Origin::Local(uid), 1))
                 .collect(),
-        };
+        }
+    }
+
+    #[test]
+    fn the_fullest_stored_code_there_is_fits_its_slot_and_reads_back() {
+        let code = fullest_code();
         let bytes = stored_bytes(7, &code);
         assert!(bytes.len() <= CAPACITY, "{} bytes", bytes.len());
         assert_eq!(stored_from(&bytes), Some((7, code)));
@@ -583,6 +637,23 @@ mod tests {
             let one = state.authenticators[0].clone();
             state.authenticators.push(one);
         }));
+    }
+
+    #[test]
+    fn a_stored_code_that_none_issues_is_damage() {
+        let changes: [fn(&mut StoredCode); 5] = [
+            |code| code.length = 5,
+            |code| code.length = 11,
+            |code| code.attempts[1].0 = code.attempts[0].0,
+            // One more wrong answer, and nobody could read it.
+            |code| code.attempts[49].1 = 0,
+            |code| code.reason = "\u{1b}[2J".to_owned(),
+        ];
+        for (n, change) in changes.iter().enumerate() {
+            let mut code = fullest_code();
+            change(&mut code);
+            assert!(stored_from(&stored_bytes(7, &code)).is_none(), "{n}");
+        }
     }
 
     #[test]

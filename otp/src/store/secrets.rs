@@ -246,9 +246,12 @@ impl<'a> Table<'a> {
 
     fn generation(&self) -> Result<Generation, Error> {
         let text = self.text("generation")?;
+        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         u64::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| is_hex)
             .map(Generation::from_bits)
-            .map_err(|_| self.wrong("generation"))
+            .ok_or_else(|| self.wrong("generation"))
     }
 
     fn table(&self, key: &str) -> Result<Option<Table<'a>>, Error> {
@@ -355,6 +358,14 @@ mod tests {
             why(&unknown),
             "secrets/alice line 13: there is an unknown key"
         );
+        for text in ["ffffffffffffffff0", "+fffffffffffffff", "fffffffffffffff"] {
+            let odd = good.replace("ffffffffffffffff", text);
+            let why = why(&odd);
+            assert!(
+                why.ends_with("generation is missing or wrong"),
+                "{text}: {why}"
+            );
+        }
         let nine = good.replace("digits = 8", "digits = 9");
         assert_eq!(
             why(&nine),

@@ -99,15 +99,7 @@ impl Slots {
             parse(content.get(at..at.saturating_add(BLOCK))?, format)
         });
         let settled = le64(&content, NOTE);
-        let newest = match &whole {
-            [Some(first), Some(second)] if second.sequence > first.sequence => 1,
-            [Some(_), _] => 0,
-            [None, Some(_)] => 1,
-            [None, None] => return Err(damaged(path, "neither of its two slots is whole")),
-        };
-        let Some(slot) = whole.into_iter().nth(newest).flatten() else {
-            return Err(damaged(path, "neither of its two slots is whole"));
-        };
+        let (newest, slot) = later(whole).map_err(|why| damaged(path, why))?;
         if slot.version > format.version {
             return Err(Error::Newer {
                 path: path.to_path_buf(),
@@ -171,6 +163,24 @@ impl Slots {
         payload.clone_into(&mut self.payload);
         Ok(())
     }
+}
+
+/// The slot that was written last and which of the two it is, or why nobody can tell. No write makes two of one number, and
+/// none makes the last number there is: what follows it could not be newer, and would be forgotten.
+fn later(whole: [Option<Slot>; 2]) -> Result<(usize, Slot), &'static str> {
+    let (index, slot) = match whole {
+        [Some(first), Some(second)] if first.sequence == second.sequence => {
+            return Err("its two slots have the same number");
+        }
+        [Some(first), Some(second)] if first.sequence < second.sequence => (1, second),
+        [Some(first), _] => (0, first),
+        [None, Some(second)] => (1, second),
+        [None, None] => return Err("neither of its two slots is whole"),
+    };
+    if slot.version == 0 || slot.sequence == u64::MAX {
+        return Err("its newest slot has a number that no slot gets");
+    }
+    Ok((index, slot))
 }
 
 fn note(sequence: u64) -> Vec<u8> {
@@ -378,6 +388,47 @@ mod tests {
         };
         let error = read(&file(&fresh(newer, b"one"))).err();
         assert!(matches!(error, Some(Error::Newer { found: 2, .. })));
+    }
+
+    /// A record with these two slots.
+    fn pair(first: (u64, &[u8]), second: (u64, &[u8])) -> File {
+        let mut bytes = slot(FORMAT, first.0, first.1);
+        bytes.extend(slot(FORMAT, second.0, second.1));
+        bytes.resize(FILE, 0);
+        file(&bytes)
+    }
+
+    #[test]
+    fn the_later_slot_counts_up_to_the_last_number_that_can_be_followed() {
+        for (newest, older) in [(2, 1), (1 << 40, 3), (u64::MAX - 1, 0)] {
+            for file in [
+                pair((newest, b"new"), (older, b"old")),
+                pair((older, b"old"), (newest, b"new")),
+            ] {
+                assert_eq!(read(&file).unwrap().payload, b"new");
+            }
+        }
+        let last = pair((u64::MAX - 2, b"old"), (u64::MAX - 3, b"older"));
+        write(&last, b"new");
+        assert_eq!(read(&last).unwrap().payload, b"new");
+    }
+
+    #[test]
+    fn two_slots_of_which_none_is_the_later_are_damage_and_so_is_a_number_that_none_can_follow() {
+        for file in [
+            pair((5, b"one"), (5, b"two")),
+            pair((5, b"one"), (5, b"one")),
+            pair((u64::MAX, b"one"), (7, b"two")),
+            pair((7, b"one"), (u64::MAX, b"two")),
+        ] {
+            assert!(matches!(read(&file), Err(Error::Damaged { .. })));
+        }
+        let zero = Format {
+            version: 0,
+            ..FORMAT
+        };
+        let error = read(&file(&fresh(zero, b"one"))).err();
+        assert!(matches!(error, Some(Error::Damaged { .. })));
     }
 
     #[test]

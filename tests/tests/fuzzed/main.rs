@@ -1,13 +1,16 @@
 //! The fuzz targets without a fuzzer: what each does with the kept corpus, and with some thousand mutations of it that are the
 //! same in every run. `scripts/fuzz.sh` goes on from there with libFuzzer.
 
-#[path = "../../../fuzz/bodies.rs"]
+#[path = "../../../fuzz/bodies/mod.rs"]
 mod bodies;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+
+use toml::de::DeTable;
 
 /// Runs a target over its corpus and so many mutations of each of its files, ten times as many in the long form.
 fn replay(target: &str, body: fn(&[u8]), mutations: u64) {
@@ -77,6 +80,33 @@ impl Dice {
     }
 }
 
+/// Name and version of each package in a Cargo.lock.
+fn locked(file: &str) -> BTreeSet<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(path).unwrap();
+    let document = DeTable::parse(&text).unwrap();
+    let packages = document.get_ref().get("package").unwrap();
+    let packages = packages.get_ref().as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let package = package.get_ref().as_table().unwrap();
+            let text = |key| package.get(key).unwrap().get_ref().as_str().unwrap();
+            (text("name").to_owned(), text("version").to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn the_fuzzer_runs_the_versions_that_ship() {
+    let (ours, fuzzed) = (locked("../Cargo.lock"), locked("../fuzz/Cargo.lock"));
+    let names: BTreeSet<&String> = ours.iter().map(|(name, _)| name).collect();
+    let (same, rest): (Vec<_>, Vec<_>) = fuzzed.iter().partition(|it| ours.contains(it));
+    assert!(same.len() > 10);
+    let other = rest.iter().find(|(name, _)| names.contains(name));
+    assert_eq!(other, None, "fuzz/Cargo.lock: cargo update --precise");
+}
+
 #[test]
 fn a_policy_is_understood_or_its_faults_are_named() {
     replay("policy", bodies::policy, 5_000);
@@ -92,15 +122,21 @@ fn a_name_never_leaves_its_directory_or_its_line() {
     replay("user", bodies::user, 5_000);
 }
 
+#[test]
+fn a_line_is_obeyed_as_it_is_documented_or_named() {
+    replay("line", bodies::line, 20_000);
+}
+
 // One house at a time: it stands where its process is.
 #[test]
-fn no_file_of_the_store_panics_or_makes_a_code_good_twice() {
-    replay("secrets", bodies::secrets, 600);
-    replay("state", bodies::state, 600);
-    replay("stored", bodies::stored, 600);
+fn whatever_stands_in_a_file_it_is_answered_by_the_book() {
+    replay("secrets", bodies::secrets, 300);
+    replay("state", bodies::state, 300);
+    replay("stored", bodies::stored, 300);
+    replay("slots", bodies::slots, 500);
 }
 
 #[test]
 fn logins_agree_with_a_model_that_forgets_nothing() {
-    replay("logins", bodies::logins, 3_000);
+    replay("logins", bodies::logins, 650);
 }
