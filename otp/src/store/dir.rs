@@ -310,6 +310,15 @@ impl Dir {
         placed.map_err(|source| failed(&self.path_of(name), "write", source))
     }
 
+    /// Whether another directory is on the same file system.
+    pub(super) fn is_beside(&self, other: &Self) -> Result<bool, Error> {
+        let device = |dir: &Self| {
+            let stat = fstat(&dir.fd).map_err(|errno| io(&dir.path, "look at", errno))?;
+            Ok(stat.st_dev)
+        };
+        Ok(device(self)? == device(other)?)
+    }
+
     /// Makes everything that was written on the file system of this directory last.
     pub(super) fn sync_all(&self) -> Result<(), Error> {
         syncfs(&self.fd).map_err(|errno| io(&self.path, "sync", errno))

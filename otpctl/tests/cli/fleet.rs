@@ -3,8 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
+use std::process::Command;
+
 use serde_json::Value;
 
+use crate::terminal::Session;
 use crate::world::{Machine, logged, on_a_machine};
 
 const HEX: &str = "3132333435363738393031323334353637383930";
@@ -421,5 +424,58 @@ fn an_archive_of_another_machine_leaves_recovery_codes_out_and_says_so() {
             .exits(2);
         assert!(short.err.contains("shorter"), "{short:?}");
         assert!(!fs::exists("/tmp/x").unwrap());
+    });
+}
+
+#[test]
+fn an_archive_is_one_that_age_opens_and_writes() {
+    on_a_machine(|machine| {
+        fs::write("/tmp/pass", PASSPHRASE).unwrap();
+        machine.otpctl(&["enroll", "alice"]).exits(0);
+        let export = [
+            "export",
+            "--output",
+            "/tmp/fleet.age",
+            "--passphrase-file",
+            "/tmp/pass",
+        ];
+        machine.otpctl(&export).exits(0);
+        // age asks at a terminal alone.
+        let mut age = Command::new("age");
+        age.args(["-d", "-o", "/tmp/plain", "/tmp/fleet.age"]);
+        let mut session = Session::run(age, 80);
+        session.until("passphrase");
+        session.type_keys(&format!("{PASSPHRASE}\n"));
+        session.end();
+        let plain = fs::read_to_string("/tmp/plain").expect("age (age) is there and opens it");
+        let lines: Vec<Value> = plain
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(
+            (
+                lines[0]["pam_otp_archive"].as_u64(),
+                lines[1]["user"].as_str()
+            ),
+            (Some(1), Some("alice"))
+        );
+
+        let mut age = Command::new("age");
+        age.args(["-p", "-o", "/tmp/theirs.age", "/tmp/plain"]);
+        let mut session = Session::run(age, 80);
+        session.until("passphrase");
+        session.type_keys(&format!("{PASSPHRASE}\n"));
+        session.until("onfirm");
+        session.type_keys(&format!("{PASSPHRASE}\n"));
+        session.end();
+        machine.otpctl(&["remove", "alice", "--yes"]).exits(0);
+        let import = [
+            "import",
+            "--passphrase-file",
+            "/tmp/pass",
+            "/tmp/theirs.age",
+            "--json",
+        ];
+        assert_eq!(machine.otpctl(&import).exits(0).json()["imported"], 1);
     });
 }

@@ -30,7 +30,7 @@ impl Session {
         Self::run(machine.command(args), columns)
     }
 
-    fn run(mut command: Command, columns: u16) -> Self {
+    pub fn run(mut command: Command, columns: u16) -> Self {
         let size = Winsize {
             ws_row: 80,
             ws_col: columns,

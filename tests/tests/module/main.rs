@@ -11,5 +11,6 @@ mod hosts;
 mod journal;
 mod local;
 mod memory;
+mod moving;
 mod passwords;
 mod prompts;

@@ -10,6 +10,8 @@ use tests::users::{Phone, issue, step, store, wipe};
 use crate::logins::accepts;
 
 const NEW_SECRET: &str = "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U";
+/// The same, in a file of pam_oath, beside bob's.
+const OATH_FILE: &str = "HOTP/T30 alice - 6162636465666768696a6b6c6d6e6f7071727374\nHOTP/T30 bob - 7162636465666768696a6b6c6d6e6f7071727374\n";
 const STORED: &str = "48210937";
 const UNUSED: &str = "7kq2-m4tx-9bnc-2xwd";
 const USED: &str = "0123-4567-89ab-cdef";
@@ -24,7 +26,7 @@ pub struct Verb {
     after: fn(&Self, &Phone, TimeStep, bool),
 }
 
-pub const VERBS: [Verb; 8] = [
+pub const VERBS: [Verb; 9] = [
     Verb {
         name: "enroll",
         words: &["enroll", "alice", "--secret", "-", "--json"],
@@ -119,6 +121,17 @@ pub const VERBS: [Verb; 8] = [
         },
         after: recovered,
     },
+    Verb {
+        name: "import",
+        words: &["import", "--format", "users.oath", "-", "--json"],
+        input: OATH_FILE,
+        before: || {
+            wipe();
+            store();
+            Phone::with_secret("alice", NEW_SECRET)
+        },
+        after: imported,
+    },
 ];
 
 impl Verb {
@@ -168,8 +181,8 @@ impl Verb {
 fn changes(call: &Call) -> bool {
     match call.name.as_str() {
         "openat" => call.line.contains("O_CREAT"),
-        "write" | "pwrite64" | "fsync" | "fdatasync" | "renameat2" | "unlinkat" | "mkdirat"
-        | "flock" => true,
+        "write" | "pwrite64" | "fsync" | "fdatasync" | "syncfs" | "renameat2" | "unlinkat"
+        | "mkdirat" | "flock" => true,
         _ => false,
     }
 }
@@ -211,6 +224,20 @@ fn enrolled(verb: &Verb, phone: &Phone, _: TimeStep, done: bool) {
     let code = verb.again().code;
     assert_eq!(code, Some(i32::from(is_enrolled)), "again");
     assert!(accepts(&second));
+}
+
+fn imported(verb: &Verb, phone: &Phone, _: TimeStep, done: bool) {
+    let (first, second) = two_codes(phone);
+    let is_enrolled = standing()["enrolled"] == true;
+    assert!(is_enrolled || !done, "it said so");
+    assert_eq!(accepts(&first), is_enrolled, "she is whole or not there");
+    let json = verb.works_again();
+    let (imported, skipped) = (json["imported"].as_u64(), json["skipped"].as_u64());
+    let all = imported.and_then(|imported| Some(imported + skipped?));
+    assert_eq!(all, Some(2), "again: {json}");
+    assert!(accepts(&second));
+    let bob = Program::new(&[OTPCTL, "status", "bob", "--json"]).run();
+    assert!(bob.out.contains("\"enrolled\":true"), "{}", bob.out);
 }
 
 fn replaced(verb: &Verb, old: &Phone, before: TimeStep, done: bool) {

@@ -134,7 +134,9 @@ impl FileStore {
     fn finish(&self, came: &mut [Step]) -> Result<(), Error> {
         if came.iter().any(|step| matches!(step, Step::Begun(_))) {
             self.state.sync_all()?;
-            self.secrets.sync_all()?;
+            if !self.secrets.is_beside(&self.state)? {
+                self.secrets.sync_all()?;
+            }
         }
         let mut named = Vec::new();
         for (index, step) in came.iter_mut().enumerate() {
