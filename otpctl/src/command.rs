@@ -7,6 +7,7 @@ mod enroll;
 mod explain;
 mod issue;
 mod list;
+mod metrics;
 mod policy;
 mod recovery;
 mod remove;
@@ -16,6 +17,7 @@ mod status;
 mod sweep;
 mod switch;
 mod verify;
+mod watch;
 
 use std::path::Path;
 
@@ -50,8 +52,9 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Issue(args) => issue::run(context, args),
         Verb::Revoke(args) => revoke::run(context, args),
         Verb::Verify(args) => verify::run(context, &args.user),
-        Verb::Status(args) => status::run(context, args.user.as_deref()),
+        Verb::Status(args) => status::run(context, args),
         Verb::List => list::run(context),
+        Verb::Metrics(args) => metrics::run(context, args),
         Verb::Unlock(args) => switch::run(context, &args.user, switch::Switch::Unlock),
         Verb::Disable(args) => switch::run(context, &args.user, switch::Switch::Disable),
         Verb::Enable(args) => switch::run(context, &args.user, switch::Switch::Enable),

@@ -14,6 +14,7 @@ mod journal;
 mod pam_stack;
 mod qr;
 mod report;
+mod screen;
 mod terminal;
 
 use std::process::ExitCode;

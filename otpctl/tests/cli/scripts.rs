@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 18] = [
+pub const VERBS: [&str; 19] = [
     "enroll",
     "issue",
     "revoke",
     "verify",
     "status",
     "list",
+    "metrics",
     "unlock",
     "disable",
     "enable",

@@ -30,7 +30,7 @@ impl Session {
         Self::run(machine.command(args), columns)
     }
 
-    fn run(mut command: Command, columns: u16) -> Self {
+    pub fn run(mut command: Command, columns: u16) -> Self {
         let size = Winsize {
             ws_row: 80,
             ws_col: columns,
@@ -109,12 +109,20 @@ impl Session {
         exit
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(
             Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
             signal,
         )
         .unwrap();
+    }
+}
+
+impl Drop for Session {
+    /// A test that fails leaves no command behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
