@@ -6,7 +6,7 @@ it_watches_a_user_while_she_tries() {
     own_store
     otp_line "config=$policy"
     enroll
-    ctl status "$user" --watch 1 >"$said.lines" &
+    otpctl --config "$policy" status "$user" --watch 1 >"$said.lines" &
     local watcher=$! this
     until [ -s "$said.lines" ]; do sleep 0.05; done
     refused "$(wrong_code)"
