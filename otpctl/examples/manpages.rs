@@ -27,7 +27,7 @@ const EXIT_STATUS: [(&str, &str); 6] = [
     ("4", "Not permitted: this needs root."),
     (
         "5",
-        "State or policy could not be read or written, is at fault or insecure; list met a damaged record.",
+        "State or policy could not be read or written, is at fault or insecure; list, status or metrics met a damaged record.",
     ),
 ];
 

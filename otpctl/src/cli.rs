@@ -70,15 +70,25 @@ pub(crate) enum Verb {
 
     /// Show how a user stands, or without a user the whole installation
     ///
-    /// Never shows a secret. With a user: enrolment, last use, how far her phone's clock was off, failures and holds, issued codes with their expiry, recovery codes left.
-    #[command(after_help = "Example: otpctl status alice")]
-    Status(MaybeUser),
+    /// Never shows a secret. With a user: enrolment, last use, how far her phone's clock was off, failures and holds, issued codes with their expiry, recovery codes left. With --watch it is drawn anew until Ctrl-C or q; with --json, and where there is no terminal, that is one JSON object a line. What cannot be read meanwhile is said, and it goes on; nothing is locked in between.
+    #[command(
+        after_help = "Example: otpctl status alice\nWhile she tries: otpctl status alice --watch"
+    )]
+    Status(Status),
 
     /// Show every user with an authenticator or an issued code, one a line
     ///
     /// With --json one object a line. A record that cannot be read is named on standard error (with --json in its place), the others are shown all the same, and the exit code is 5.
     #[command(after_help = "Example: otpctl list --json")]
     List,
+
+    /// Print figures for Prometheus, such as how many users are held, and no names
+    ///
+    /// Prometheus' text format, for the textfile collector of its node exporter. No user is named unless --per-user asks for it: names are many, and private. A record that cannot be read is counted, the others too, and the exit code is 5; with a faulty policy or an unreadable store the figures that are left say so.
+    #[command(
+        after_help = "Example: otpctl metrics --output /var/lib/prometheus/node-exporter/pam_otp.prom"
+    )]
+    Metrics(Metrics),
 
     /// End holds and forget failures
     ///
@@ -216,10 +226,25 @@ pub(crate) struct Which {
 }
 
 #[derive(Args)]
-pub(crate) struct MaybeUser {
+pub(crate) struct Status {
     /// The user; without one, the installation
     #[arg(value_name = "USER")]
     pub(crate) user: Option<String>,
+
+    /// Show it again every so many seconds, two unless said, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) watch: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct Metrics {
+    /// Write to this file, all at once and readable by everybody, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Tell figures of every user too, by name
+    #[arg(long)]
+    pub(crate) per_user: bool,
 }
 
 #[derive(Args)]

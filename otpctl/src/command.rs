@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod issue;
 mod list;
+mod metrics;
 mod policy;
 mod recovery;
 mod remove;
@@ -20,6 +21,7 @@ mod sweep;
 mod switch;
 mod r#try;
 mod verify;
+mod watch;
 
 use std::path::Path;
 
@@ -54,8 +56,9 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Issue(args) => issue::run(context, args),
         Verb::Revoke(args) => revoke::run(context, args),
         Verb::Verify(args) => verify::run(context, &args.user),
-        Verb::Status(args) => status::run(context, args.user.as_deref()),
+        Verb::Status(args) => status::run(context, args),
         Verb::List => list::run(context),
+        Verb::Metrics(args) => metrics::run(context, args),
         Verb::Unlock(args) => switch::run(context, &args.user, switch::Switch::Unlock),
         Verb::Resync(args) => resync::run(context, args),
         Verb::Forget(args) => switch::run(context, &args.user, switch::Switch::Forget),

@@ -19,6 +19,7 @@ mod pam_stack;
 mod passphrase;
 mod qr;
 mod report;
+mod screen;
 mod sshd;
 mod terminal;
 

@@ -17,6 +17,7 @@ pub(crate) mod explained;
 pub(crate) mod fleet;
 pub(crate) mod health;
 pub(crate) mod installation;
+pub(crate) mod metrics;
 mod page;
 pub(crate) mod resynced;
 pub(crate) mod rules;
@@ -77,6 +78,12 @@ impl Report {
         !self.json && io::stdout().is_terminal()
     }
 
+    /// Whether it is a screen that a person sees, which can be drawn on.
+    pub(crate) fn is_drawn_on(&self) -> bool {
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        self.is_seen() && !is_dumb
+    }
+
     /// Prints an answer.
     pub(crate) fn answer(&self, answer: &impl Answer) -> Result<(), Failure> {
         self.clear_progress();
@@ -91,6 +98,15 @@ impl Report {
             page.into_bytes()
         };
         to_stdout(&text)
+    }
+
+    /// Draws a page over the one that stands on the screen, in one write, so that nothing flickers.
+    pub(crate) fn draw(&self, write: impl FnOnce(&mut Page)) -> Result<(), Failure> {
+        let mut page = Page::new(has_colour(&io::stdout()), width(&io::stdout()));
+        write(&mut page);
+        let size = terminal_size::terminal_size_of(io::stdout());
+        let rows = size.map_or(usize::MAX, |(_, height)| usize::from(height.0));
+        to_stdout(&page::screenful(&page.into_bytes(), rows))
     }
 
     /// Prints bytes as they are: a completion script.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make e2e: the installed package in a container, with pamtester, sshd, sudo and su.
-# usage: e2e.sh [--built] [WORD]   --built: the package in dist/ is new; WORD: only cases with this word
+# usage: e2e.sh [--built] [WORD...]   --built: the package in dist/ is new; WORD: only cases with one of these words
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/container/image.sh

@@ -1,31 +1,64 @@
 //! `status`: how a user stands, or the installation.
 
-use otp::store::Store;
+use std::path::Path;
+use std::time::Duration;
 
-use super::{Context, list};
+use otp::store::Store;
+use serde::Serialize;
+
+use super::{Context, list, watch};
+use crate::cli;
 use crate::failure::{Ending, Failure};
 use crate::house::House;
 use crate::report::installation::Installation;
 use crate::report::standing::Status;
+use crate::report::{Answer, Page};
 use crate::{account, clock};
 
-pub(super) fn run(context: Context<'_>, user: Option<&str>) -> Result<Ending, Failure> {
-    let house = House::open(context.config)?;
+pub(super) fn run(context: Context<'_>, args: &cli::Status) -> Result<Ending, Failure> {
+    let user = args.user.as_deref();
+    if let Some(seconds) = args.watch {
+        return watch::run(context, user, Duration::from_secs(seconds.into()));
+    }
+    let seen = look(context.config, user, &|done, of| {
+        context.report.progress("reading user", done, of);
+    })?;
+    context.report.answer(&seen)?;
+    Ok(seen.ending())
+}
+
+/// What was asked for.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Seen {
+    User(Box<Status>),
+    Installation(Installation),
+}
+
+/// Looks once, and keeps nothing open. `progress` hears how many users of how many were read.
+pub(super) fn look(
+    config: Option<&Path>,
+    user: Option<&str>,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Seen, Failure> {
+    let house = House::open(config)?;
     match user {
-        Some(user) => of_user(context, &house, user),
-        None => of_installation(context, &house),
+        Some(user) => of_user(&house, user).map(|status| Seen::User(Box::new(status))),
+        None => of_installation(&house, progress).map(Seen::Installation),
     }
 }
 
-fn of_user(context: Context<'_>, house: &House, user: &str) -> Result<Ending, Failure> {
+fn of_user(house: &House, user: &str) -> Result<Status, Failure> {
     let account = account::present_or_kept(user, &house.store)?;
     let record = house.store.read(&account)?;
-    let status = Status::of(&record, clock::now(), &house.policy).with_gone(account.uid.is_none());
-    context.report.answer(&status)?;
-    Ok(Ending::Done)
+    let status = Status::of(&record, clock::now(), &house.policy);
+    Ok(status.with_gone(account.uid.is_none()))
 }
 
-fn of_installation(context: Context<'_>, house: &House) -> Result<Ending, Failure> {
+fn of_installation(
+    house: &House,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Installation, Failure> {
     let mut installation = Installation {
         state_dir: house.policy.state_dir.display().to_string(),
         spool_dir: house.policy.spool_dir.display().to_string(),
@@ -33,16 +66,29 @@ fn of_installation(context: Context<'_>, house: &House) -> Result<Ending, Failur
     };
     let names = house.store.users()?;
     for (index, name) in names.iter().enumerate() {
-        context.report.progress("reading user", index, names.len());
+        progress(index, names.len());
         match list::status_of(house, name) {
             Ok(status) => installation.count(&status),
             Err(_) => installation.damaged.push(name.to_string()),
         }
     }
-    context.report.answer(&installation)?;
-    Ok(if installation.damaged.is_empty() {
-        Ending::Done
-    } else {
-        Ending::AtFault
-    })
+    Ok(installation)
+}
+
+impl Seen {
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Installation(seen) if !seen.damaged.is_empty() => Ending::AtFault,
+            _ => Ending::Done,
+        }
+    }
+}
+
+impl Answer for Seen {
+    fn page(&self, page: &mut Page) {
+        match self {
+            Self::User(status) => status.page(page),
+            Self::Installation(installation) => installation.page(page),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::words::{self, Stamp};
 #[derive(Serialize)]
 pub(super) struct Standing {
     name: String,
-    r#type: &'static str,
+    pub(super) r#type: &'static str,
     algorithm: &'static str,
     digits: usize,
     pub(super) period: Option<u64>,

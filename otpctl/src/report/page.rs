@@ -154,6 +154,23 @@ impl Page {
     }
 }
 
+/// A page as it takes the place of the one on the screen: from the corner, each line cleared behind its end, then
+/// everything below. What the screen has no row for is left out, because it would scroll.
+pub(super) fn screenful(page: &[u8], rows: usize) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    out.extend_from_slice(b"\x1b[H");
+    let page = page.strip_suffix(b"\n").unwrap_or(page);
+    for (row, line) in page.split(|byte| *byte == b'\n').take(rows).enumerate() {
+        if row > 0 {
+            out.push(b'\n');
+        }
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\x1b[K");
+    }
+    out.extend_from_slice(b"\x1b[J");
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +190,12 @@ mod tests {
             text,
             "failures    two since then, and\n            none of them held\n"
         );
+    }
+
+    #[test]
+    fn a_screenful_leaves_nothing_of_the_one_before_and_does_not_scroll() {
+        let drawn = screenful(b"one\ntwo\nthree\n", 2);
+        assert_eq!(drawn.as_slice(), b"\x1b[Hone\x1b[K\ntwo\x1b[K\x1b[J");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) struct Status {
     pub(crate) throttled_until: Option<Stamp>,
     pub(crate) locked: bool,
     pub(crate) issued: Vec<Pending>,
-    recovery_codes_left: Option<usize>,
+    pub(super) recovery_codes_left: Option<usize>,
     remembered: Vec<Known>,
     #[serde(skip)]
     recovery_codes: usize,
@@ -103,6 +103,13 @@ impl Status {
     pub(crate) const fn with_gone(mut self, gone: bool) -> Self {
         self.gone = gone;
         self
+    }
+
+    /// How many authenticators of this type she has.
+    pub(super) fn authenticators_of(&self, kind: &str) -> usize {
+        let all = self.authenticators.iter();
+        all.filter(|authenticator| authenticator.r#type == kind)
+            .count()
     }
 
     /// One word, for `list`.

@@ -8,13 +8,25 @@ use crate::world::{Machine, on_a_machine};
 
 const README: &str = include_str!("../../../README.md");
 const GUIDE: &str = include_str!("../../../docs/guide/ssh.md");
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 10] = [
     ("README.md", README),
     ("docs/guide/ssh.md", GUIDE),
     ("SECURITY.md", include_str!("../../../SECURITY.md")),
     (
         "README.Debian",
         include_str!("../../../debian/libpam-otp.README.Debian"),
+    ),
+    (
+        "one-line.md",
+        include_str!("../../../docs/guide/one-line.md"),
+    ),
+    (
+        "fail2ban.md",
+        include_str!("../../../docs/guide/fail2ban.md"),
+    ),
+    (
+        "monitoring.md",
+        include_str!("../../../docs/guide/monitoring.md"),
     ),
     ("pam_otp.8", include_str!("../../../docs/man/pam_otp.8")),
     ("otp.toml.5", include_str!("../../../docs/man/otp.toml.5")),
@@ -52,6 +64,12 @@ fn is_understood(machine: &Machine, line: &str) -> bool {
     let line = line
         .replace("USER", "alice")
         .replace("FILE", "/etc/security/otp.toml");
+    // It ends when it is told to.
+    let line = if line.contains("--watch") {
+        format!("timeout --preserve-status 1 {line}")
+    } else {
+        line
+    };
     let done = Command::new("sh")
         .args(["-c", &line])
         .env("PATH", path)
@@ -73,6 +91,7 @@ fn every_command_in_the_documents_is_one() {
         fs::write("/etc/users.oath", tokens).unwrap();
         fs::write("passphrase", "correct horse battery staple\n").unwrap();
         fs::write("three-codes", "755224\n287082\n359152\n").unwrap();
+        fs::create_dir_all("/var/lib/prometheus/node-exporter").unwrap();
         let mut tried = 0;
         let helps = VERBS.map(|verb| (verb, machine.otpctl(&[verb, "--help"]).out));
         let texts = helps.iter().map(|(verb, help)| (*verb, help.as_str()));

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 23] = [
+pub const VERBS: [&str; 24] = [
     "enroll",
     "issue",
     "revoke",
     "verify",
     "status",
     "list",
+    "metrics",
     "unlock",
     "resync",
     "forget",

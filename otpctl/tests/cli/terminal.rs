@@ -118,6 +118,14 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    /// A test that fails leaves no command behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// The code that an app shows whose clock is this many steps ahead.
 fn code(screen: &str, steps: i64) -> String {
     let (_, rest) = screen.rsplit_once("secret=").unwrap();

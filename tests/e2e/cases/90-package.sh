@@ -79,7 +79,7 @@ it_keeps_enrolments_when_removed_and_deletes_them_when_purged() {
     accepted "$(code)"
     rm "/etc/pam.d/$service"
     _remove purge
-    refuses ls /var/lib/pam_otp /var/spool/pam_otp /run/pam_otp /etc/security/otp.toml
+    refuses ls /var/lib/pam_otp /var/spool/pam_otp /run/pam_otp /etc/security/otp.toml /etc/fail2ban/filter.d/pam-otp.conf
     _install
     [ -e /var/lib/pam_otp/STORE ] || fail "a first installation again"
 }
