@@ -174,7 +174,7 @@ pub(crate) enum Verb {
 
     /// Look for what would keep people out, or let them in too easily
     ///
-    /// Reads the service's PAM lines with what they include and plays them through: a wrong code, no password, an unreadable store, a user who is not enrolled. Looks at sshd's settings, the module's file, the clock, owners and modes, room, records of nobody. Changes nothing; every finding comes with what mends it.
+    /// Reads the service's PAM lines with what they include and plays them through: a wrong code, no password, an unreadable store, a user who is not enrolled. Asks sshd for the settings in force, for each user where Match blocks make a difference. Looks at the files of the modules, the clock, owners and modes, room, records of nobody. Knows what locked people out elsewhere. Changes nothing; every finding comes with what mends it.
     #[command(after_help = "Example: otpctl doctor sshd")]
     Doctor(Doctor),
 
