@@ -4,9 +4,11 @@
 use rand::CryptoRng;
 
 use crate::hotp::{Algorithm, CodeLength};
-use crate::keyed::Digest;
+use crate::keyed::{Digest, DigestKey};
+use crate::passcode::RecoveryCode;
 use crate::secret::Secret;
 use crate::time::{Period, UnixTime};
+use crate::user::UserName;
 
 /// The most authenticators a user can have; one more fits the state record while one is replaced.
 pub const MAX_AUTHENTICATORS: usize = 3;
@@ -117,4 +119,27 @@ pub struct RecoveryList {
     /// They are of so many digits each, as other software made them. Such short ones are bounded like guesses at an
     /// authenticator; `None`: they are ours, of 80 bits.
     pub digits: Option<CodeLength>,
+}
+
+impl RecoveryList {
+    /// Draws `count` codes, at most [`MAX_RECOVERY_CODES`]: the list to keep, and the codes to show once.
+    pub fn draw(
+        rng: &mut impl CryptoRng,
+        key: &DigestKey,
+        user: &UserName,
+        count: u8,
+    ) -> (Self, Vec<RecoveryCode>) {
+        let generation = Generation::draw(rng);
+        let count = usize::from(count).min(MAX_RECOVERY_CODES);
+        let codes: Vec<RecoveryCode> = (0..count).map(|_| RecoveryCode::draw(rng)).collect();
+        let digests = codes
+            .iter()
+            .map(|code| key.recovery(user, generation, code));
+        let list = Self {
+            generation,
+            digests: digests.collect(),
+            digits: None,
+        };
+        (list, codes)
+    }
 }

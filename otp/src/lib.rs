@@ -1,7 +1,7 @@
 //! One-time codes: what a code is and when it is accepted.
 //!
 //! Two kinds of codes answer one prompt. A TOTP is math: a shared [`secret`] and the [`time`] give the same
-//! digits on both sides ([`hotp`], [`totp`]). A stored code is memory: drawn, kept as a keyed hash ([`keyed`],
+//! digits on both sides ([`hotp`], [`totp`]); [`confirm`] is how an app proves that it has the secret. A stored code is memory: drawn, kept as a keyed hash ([`keyed`],
 //! [`issued`]), compared, expired. [`verify`] is the only place that accepts either. It is pure: what is known of a user
 //! ([`enrollment`], [`state`]), what was typed ([`passcode`]), where it came from ([`origin`]) and the clock go in; a
 //! verdict comes out, and what must be kept. A [`store`] makes that durable before anyone is told.
@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod confirm;
 pub mod drift;
 pub mod enrollment;
 pub mod hotp;

@@ -12,7 +12,6 @@ use otp::state::AuthenticatorState;
 use otp::store::{Enrolled, NewEnrollment, Place, Store};
 use otp::time::Period;
 use otp::user::{Account, UserName};
-use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::Context;
@@ -65,13 +64,14 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
                 context.report,
                 terminal,
                 &authenticator,
+                &started,
                 &house.policy,
             )?)
         }
         None => None,
     };
-    if let Some(confirmed) = &confirmed {
-        started.used.mark(confirmed.step, confirmed.horizon);
+    if let Some(proof) = &confirmed {
+        started = proof.state.clone();
     }
     let (came_of_it, recovery_codes) = keep(&house, &account, (authenticator, started), args)?;
     saved.keep();
@@ -85,7 +85,7 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
         setup: &setup,
         came_of_it,
         recovery_codes: &recovery_codes,
-        confirmed: confirmed.map(|confirmed| confirmed.offset),
+        confirmed: confirmed.map(|proof| proof.offset),
     })?;
     Ok(Ending::Done)
 }
@@ -201,8 +201,11 @@ fn keep(
         count => {
             let mut rng = entropy::system()?;
             let key = house.store.digest_key(|| DigestKey::draw(&mut rng))?;
-            let (list, codes) = draw_recovery(&mut rng, &key, &account.name, count);
-            (Some(list), codes)
+            let (list, codes) = RecoveryList::draw(&mut rng, &key, &account.name, count);
+            (
+                Some(list),
+                codes.iter().map(RecoveryCode::to_grouped).collect(),
+            )
         }
     };
     let new = NewEnrollment {
@@ -218,26 +221,6 @@ fn keep(
         Enrolled::Already => Err(already(&account.name)),
         came_of_it => Ok((came_of_it, codes)),
     }
-}
-
-/// Draws a list of recovery codes: the digests to keep, and the codes to show once.
-pub(super) fn draw_recovery(
-    rng: &mut impl CryptoRng,
-    key: &DigestKey,
-    user: &UserName,
-    count: u8,
-) -> (RecoveryList, Vec<Zeroizing<String>>) {
-    let generation = Generation::draw(rng);
-    let codes: Vec<RecoveryCode> = (0..count).map(|_| RecoveryCode::draw(rng)).collect();
-    let digests = codes
-        .iter()
-        .map(|code| key.recovery(user, generation, code));
-    let list = RecoveryList {
-        generation,
-        digests: digests.collect(),
-        digits: None,
-    };
-    (list, codes.iter().map(RecoveryCode::to_grouped).collect())
 }
 
 fn log(context: Context<'_>, account: &Account, came_of_it: Enrolled, recovery_codes: u8) {

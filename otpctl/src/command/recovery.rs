@@ -1,9 +1,11 @@
 //! `recovery`: a new list of recovery codes in the place of the old one.
 
+use otp::enrollment::RecoveryList;
 use otp::keyed::DigestKey;
+use otp::passcode::RecoveryCode;
 use otp::store::Store;
 
-use super::{Context, enroll};
+use super::Context;
 use crate::failure::{Ending, Failure};
 use crate::house::House;
 use crate::report::enrollment::Recovery;
@@ -20,7 +22,8 @@ pub(super) fn run(context: Context<'_>, user: &str) -> Result<Ending, Failure> {
     }
     let mut rng = entropy::system()?;
     let key = house.store.digest_key(|| DigestKey::draw(&mut rng))?;
-    let (list, codes) = enroll::draw_recovery(&mut rng, &key, &account.name, COUNT);
+    let (list, codes) = RecoveryList::draw(&mut rng, &key, &account.name, COUNT);
+    let codes: Vec<_> = codes.iter().map(RecoveryCode::to_grouped).collect();
     if !house.store.replace_recovery(&account, list)? {
         return Err(Failure::not_enrolled(&account.name));
     }
