@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod calendar;
 pub mod confirm;
 pub mod drift;
 pub mod enrollment;
