@@ -19,7 +19,7 @@ use crate::cli;
 use crate::confirm;
 use crate::failure::{Ending, Failure, Kind};
 use crate::house::House;
-use crate::qr::{Form, Picture, Saved};
+use crate::qr::{self, Form, Saved};
 use crate::report::enrollment::{Setup, Showing, Welcome};
 use crate::terminal::{self, Echo, Terminal};
 use crate::{account, clock, entropy};
@@ -42,7 +42,7 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
     }
     let mut started = AuthenticatorState::fresh(authenticator.generation);
     let setup = Setup::of(account.name.as_str(), &authenticator, &started);
-    let picture = Picture::of(&setup.uri)?;
+    let picture = qr::picture(&setup.uri)?;
     let showing = Showing {
         setup: &setup,
         picture: &picture,
