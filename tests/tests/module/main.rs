@@ -4,6 +4,7 @@
 mod arguments;
 mod codes;
 mod files;
+mod first_login;
 mod guest;
 mod hooks;
 mod hostile;
@@ -13,3 +14,5 @@ mod local;
 mod memory;
 mod passwords;
 mod prompts;
+mod remembered;
+mod rules;
