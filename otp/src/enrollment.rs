@@ -15,6 +15,27 @@ pub const MAX_AUTHENTICATORS: usize = 3;
 /// The most recovery codes a list can have: one bit each in the state record.
 pub const MAX_RECOVERY_CODES: usize = 64;
 
+/// The longest name of an authenticator, in bytes.
+pub const MAX_NAME: usize = 32;
+
+/// Whether an authenticator can be called so: 1 to [`MAX_NAME`] bytes that can all be seen, with no space at either end.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    // Behind a letter, because there an accent of its own is nothing strange.
+    let is_seen = |letter: char| {
+        !['x', letter]
+            .iter()
+            .collect::<String>()
+            .escape_debug()
+            .to_string()
+            .starts_with("x\\u")
+    };
+    (1..=MAX_NAME).contains(&text.len())
+        && text.trim() == text
+        && !text.chars().any(char::is_control)
+        && text.chars().all(is_seen)
+}
+
 /// Ties a secret, or a list of recovery codes, to what the state record says of it: 64 random bits,
 /// drawn anew with each secret and each list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,5 +162,39 @@ impl RecoveryList {
             digits: None,
         };
         (list, codes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_can_be_seen() {
+        for name in [
+            "app",
+            "YubiKey 5 (blue)",
+            "Müllers",
+            "cafe\u{301}",
+            "a\\\"u'",
+            &"x".repeat(32),
+        ] {
+            assert!(is_name(name), "{name}");
+        }
+        let long = "x".repeat(33);
+        for name in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{202e}b",
+            "\u{200b}",
+            "a\u{9b}",
+            &long,
+        ] {
+            assert!(!is_name(name), "{name:?}");
+        }
     }
 }

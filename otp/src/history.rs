@@ -108,6 +108,7 @@ mod tests {
         record.state.last = Some(LastLogin {
             at: UnixTime::from_secs(1_700_000_000),
             method: Method::Totp,
+            service: None,
             origin: Origin::of_address("2001:db8::7".parse().unwrap()),
         });
         let before = "Last code: 2023-11-14 22:13 UTC from 2001:db8::/64. 3 wrong codes since.";

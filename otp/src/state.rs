@@ -4,6 +4,7 @@
 use crate::drift::Drift;
 use crate::enrollment::{Enrollment, Generation, MAX_AUTHENTICATORS};
 use crate::origin::Origin;
+use crate::service::Service;
 use crate::throttle::Throttle;
 use crate::time::{TimeStep, UnixTime};
 use crate::verify::Method;
@@ -56,6 +57,8 @@ pub struct LastLogin {
     pub method: Method,
     /// Where it came from.
     pub origin: Origin,
+    /// The PAM service that asked for it; none for `otpctl verify`, and for names no record keeps.
+    pub service: Option<Service>,
 }
 
 /// What logins have done with one authenticator.

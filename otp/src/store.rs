@@ -21,7 +21,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::enrollment::{Authenticator, Generation, RecoveryList};
+use crate::enrollment::{Authenticator, Enrollment, Generation, RecoveryList};
 use crate::issued::{CodeId, StoredCode};
 use crate::keyed::DigestKey;
 use crate::state::AuthenticatorState;
@@ -86,6 +86,7 @@ pub trait Store {
 }
 
 /// What enrolment brings.
+#[derive(Clone)]
 pub struct NewEnrollment {
     /// The authenticators, each with what is used of it already: the step of the code that proved the app has the secret,
     /// or what other software knew. One, but where a fleet is brought over.
@@ -109,6 +110,16 @@ impl NewEnrollment {
     }
 }
 
+/// One of many who are enrolled at once ([`FileStore::enroll_many`]).
+pub struct Newcomer {
+    /// Who.
+    pub account: Account,
+    /// With what.
+    pub new: NewEnrollment,
+    /// Every code of hers is refused from the first moment.
+    pub disabled: bool,
+}
+
 /// What becomes of the authenticators that a user has when she is given new ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -118,6 +129,13 @@ pub enum Place {
     Beside,
     /// The one of this name goes; with `None` the only one there is. Nothing to replace is fine where she has none.
     InsteadOf(Option<String>),
+}
+
+impl Place {
+    /// What would come of giving a user one more authenticator of this name, as far as can be told without its secret.
+    pub fn foresee(&self, old: Option<&Enrollment>, name: &str) -> Enrolled {
+        enrolling::foresee(old, self, name)
+    }
 }
 
 /// What came of an enrolment. Where it is neither of the first three, nothing has changed.
@@ -134,6 +152,8 @@ pub enum Enrolled {
     Already,
     /// She has one of that name.
     NameTaken,
+    /// She has one of that very secret: with what is used kept apart, its codes would be good twice.
+    SecretTaken,
     /// There would be more than [`MAX_AUTHENTICATORS`](crate::enrollment::MAX_AUTHENTICATORS).
     TooMany,
     /// There is no authenticator of the name to replace, or several and no name was said.

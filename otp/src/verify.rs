@@ -12,6 +12,7 @@ use crate::keyed::DigestKey;
 use crate::origin::Origin;
 use crate::passcode::Passcode;
 use crate::policy::{Breadth, Policy, ThrottlePolicy};
+use crate::service::Service;
 use crate::state::State;
 use crate::throttle::Gate;
 use crate::time::UnixTime;
@@ -165,6 +166,21 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// What must be kept.
     pub changes: Changes,
+}
+
+impl Outcome {
+    /// Notes that the answer came by this service, where it was accepted. `None` for what is no service.
+    pub fn by(mut self, service: Option<Service>) -> Self {
+        let last = self
+            .changes
+            .state
+            .as_mut()
+            .and_then(|state| state.last.as_mut());
+        if let (Verdict::Accepted(_), Some(last)) = (self.verdict, last) {
+            last.service = service;
+        }
+        self
+    }
 }
 
 /// What an attempt changes. Stored codes are made durable before the state.

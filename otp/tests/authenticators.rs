@@ -403,3 +403,51 @@ fn somebody_at_this_machine_is_never_remembered() {
     alice.record.state.remember(local, alice.now);
     assert!(!alice.record.is_remembered(&local, alice.now, &alice.policy));
 }
+
+/// How many of a year's guesses from ever new addresses are heard, whoever logs in meanwhile.
+fn heard_in_a_year(user: &User) -> u64 {
+    let policy = user.record.throttle_policy(&user.policy);
+    let mut throttle = otp::throttle::Throttle::default();
+    let (mut heard, mut stranger) = (0, 0);
+    // As often as the bucket may leak, and a little more.
+    for minute in (0..365 * 24 * 60).step_by(10) {
+        let now = START.plus(Duration::from_secs(minute * 60));
+        loop {
+            stranger += 1;
+            let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + stranger);
+            let origin = Origin::of_address(address.into());
+            throttle.settle(now, &policy);
+            if throttle.gate(&origin, now, &policy) != otp::throttle::Gate::Open {
+                break;
+            }
+            throttle.fail(origin, now, &policy);
+            throttle.failures = 0;
+            heard += 1;
+        }
+    }
+    heard
+}
+
+#[test]
+fn a_year_of_guesses_stays_below_one_in_a_hundred_whatever_a_user_has() {
+    let period = Period::THIRTY;
+    let totp = Kind::Totp { period };
+    let mut drifted = User::phone();
+    drifted.record.state.authenticators[0].drift.kept = 4;
+    let mut all = User::phone()
+        .with("tablet", totp, TABLET)
+        .with("watch", totp, TOKEN);
+    let three = heard_in_a_year(&all) * 9;
+    for entry in &mut all.record.state.authenticators {
+        entry.drift.kept = -4;
+    }
+    for right in [
+        heard_in_a_year(&User::phone()) * 3,
+        heard_in_a_year(&drifted) * 6,
+        heard_in_a_year(&User::token()) * 6,
+        three,
+        heard_in_a_year(&all) * 18,
+    ] {
+        assert!((8_000..9_000).contains(&right), "{right} in a million");
+    }
+}

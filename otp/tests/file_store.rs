@@ -686,34 +686,31 @@ fn every_fault_of_a_policy_is_told_with_its_file_and_line() {
     assert!(nowhere.err().unwrap().to_string().contains("is not there"));
 }
 
-/// Both trees of a house, read-only until this is dropped.
-struct ReadOnly(PathBuf);
+/// Something mounted in this world until it is dropped.
+struct Mounted(PathBuf);
 
-impl ReadOnly {
-    fn new(house: &House) -> Self {
-        let dir = house.dir.path().to_path_buf();
-        let path = dir.to_str().unwrap();
-        mount(&["--bind", path, path]);
-        mount(&["-o", "remount,ro,bind", path]);
-        Self(dir)
+impl Mounted {
+    fn over(path: &Path, options: &[&str]) -> Self {
+        let mut mount = Command::new("mount");
+        mount.args(options).arg(path);
+        assert!(mount.status().unwrap().success());
+        Self(path.to_path_buf())
+    }
+
+    /// Both trees of a house, read-only.
+    fn read_only(house: &House) -> Self {
+        let dir = house.dir.path();
+        let mounted = Self::over(dir, &["--bind", dir.to_str().unwrap()]);
+        std::mem::forget(Self::over(dir, &["-o", "remount,ro,bind"]));
+        mounted
     }
 }
 
-impl Drop for ReadOnly {
+impl Drop for Mounted {
     fn drop(&mut self) {
         let umount = Command::new("umount").arg(&self.0).status();
         assert!(umount.unwrap().success());
     }
-}
-
-fn mount(arguments: &[&str]) {
-    assert!(
-        Command::new("mount")
-            .args(arguments)
-            .status()
-            .unwrap()
-            .success()
-    );
 }
 
 /// A house whose store may stand in memory where it cannot be written, and what is kept there.
@@ -735,7 +732,7 @@ fn house_with_memory() -> (House, tempfile::TempDir) {
 #[test]
 fn a_store_that_cannot_be_written_denies_unless_it_may_stand_in_memory() {
     let (mut house, _run) = house_with_memory();
-    let read_only = ReadOnly::new(&house);
+    let read_only = Mounted::read_only(&house);
     assert!(house.accepts("alice", &code(0)));
     assert!(!house.accepts("alice", &code(0)), "kept in memory");
     let refused = Verdict::Refused(Reason::ReadOnly);
@@ -751,7 +748,7 @@ fn a_store_that_cannot_be_written_denies_unless_it_may_stand_in_memory() {
 #[test]
 fn in_memory_is_kept_only_what_may_be_gone_after_the_next_boot() {
     let (house, _run) = house_with_memory();
-    let _read_only = ReadOnly::new(&house);
+    let _read_only = Mounted::read_only(&house);
     let keep = |until_boot: bool, spend: bool| {
         let kept = house.store().update(&account("alice"), |record| {
             let mut state = record.state.clone();
@@ -816,6 +813,17 @@ fn a_state_that_cannot_be_opened_for_writing_is_told_as_it_is() {
     program.wait().unwrap();
     assert!(trouble.contains("cannot open"), "{trouble}");
     assert!(trouble.contains("Text file busy"), "{trouble}");
+}
+
+#[test]
+fn the_default_policy_may_be_absent_and_is_read_where_it_is_there() {
+    let security = Path::new("/etc/security");
+    let _mounted = Mounted::over(security, &["-t", "tmpfs", "-o", "mode=755", "tmpfs"]);
+    assert_eq!(load_policy(None).unwrap().policy, Policy::default());
+    let path = security.join("otp.toml");
+    fs::write(&path, "window = 2\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(load_policy(None).unwrap().policy.window, 2);
 }
 
 #[test]
@@ -1191,6 +1199,8 @@ fn another(name: &str, secret: &str, place: Place) -> NewEnrollment {
 }
 
 const TABLET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+const TOKEN: &str = "KRSXG5DTEBUW4IDBEB2G623FNYQGCYLB";
+const FOURTH: &str = "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U";
 
 #[test]
 fn a_second_authenticator_leaves_the_first_as_it_was() {
@@ -1202,26 +1212,29 @@ fn a_second_authenticator_leaves_the_first_as_it_was() {
     assert_eq!(enroll(tablet()), Enrolled::Added);
     assert!(!house.accepts("alice", &code(0)), "it stays used");
     assert_eq!(enroll(tablet()), Enrolled::NameTaken);
+    for secret in [SECRET, TABLET] {
+        let twice = another("token", secret, Place::Beside);
+        assert_eq!(enroll(twice), Enrolled::SecretTaken);
+    }
     assert_eq!(
-        enroll(another("token", SECRET, Place::Beside)),
+        enroll(another("token", TOKEN, Place::Beside)),
         Enrolled::Added
     );
-    assert!(!house.accepts("alice", &code(0)), "whatever it is called");
     assert_eq!(
-        enroll(another("fourth", TABLET, Place::Beside)),
+        enroll(another("fourth", FOURTH, Place::Beside)),
         Enrolled::TooMany
     );
     let of = |name: &str| Place::InsteadOf(Some(name.to_owned()));
     assert_eq!(
-        enroll(another("clock", TABLET, of("watch"))),
+        enroll(another("clock", TOKEN, of("watch"))),
         Enrolled::NoSuch
     );
     assert_eq!(
-        enroll(another("clock", TABLET, Place::InsteadOf(None))),
+        enroll(another("clock", TOKEN, Place::InsteadOf(None))),
         Enrolled::NoSuch
     );
     assert_eq!(
-        enroll(another("clock", TABLET, of("token"))),
+        enroll(another("clock", TOKEN, of("token"))),
         Enrolled::Replaced
     );
     let record = house.store().read(&account("alice")).unwrap();
@@ -1230,6 +1243,32 @@ fn a_second_authenticator_leaves_the_first_as_it_was() {
     assert_eq!(names, ["phone", "tablet", "clock"]);
     assert_eq!(record.state.authenticators.len(), 3);
     assert!(house.accepts("alice", &code(1)), "the phone works on");
+}
+
+#[test]
+fn what_is_foreseen_of_an_enrolment_is_what_comes_of_it() {
+    let places = || {
+        let named = ["phone", "tablet", "watch"].map(|name| Place::InsteadOf(Some(name.into())));
+        let others = [Place::First, Place::Beside, Place::InsteadOf(None)];
+        named.into_iter().chain(others)
+    };
+    let devices = [("phone", SECRET), ("tablet", TABLET), ("token", TOKEN)];
+    for count in 0..=devices.len() {
+        for place in places() {
+            for name in ["phone", "tablet", "clock"] {
+                let house = House::new();
+                for (name, secret) in devices.iter().take(count) {
+                    let new = another(name, secret, Place::Beside);
+                    let _ = house.store().enroll(&account("alice"), new).unwrap();
+                }
+                let before = house.store().read(&account("alice")).unwrap();
+                let foreseen = place.foresee(before.enrollment.as_ref(), name);
+                let new = another(name, FOURTH, place.clone());
+                let came = house.store().enroll(&account("alice"), new).unwrap();
+                assert_eq!(foreseen, came, "{name} {place:?} with {count}");
+            }
+        }
+    }
 }
 
 #[test]

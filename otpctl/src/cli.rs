@@ -36,8 +36,14 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Give a user an authenticator: shows its secret once, as a QR code and as a key to type
     ///
-    /// Draws a secret, shows it once, and asks for a first code, to prove that the app has it. Until that code is right nothing is written: Ctrl-C leaves everything as it was. That code is used up; the next one logs her in. Recovery codes are printed once, and only their keyed hashes are kept. With --json, and where there is no terminal, nothing is asked and no code is needed.
-    #[command(after_help = "Example: otpctl enroll alice")]
+    /// Draws a secret, shows it once, and asks for a first code, to prove that the app has it; of a token that counts, for two in a row. Until that is right nothing is written: Ctrl-C leaves everything as it was. What was typed is used up; the next code logs her in. Recovery codes are printed once, and only their keyed hashes are kept. With --json, and where there is no terminal, nothing is asked and no code is needed.
+    ///
+    /// A user has up to three authenticators, each with a name: --add puts one beside those she has, --replace takes one's place. A code of any of them is accepted, each once.
+    ///
+    /// A secret that exists already, of a YubiKey's OATH slot or a token bought with its seed, is read from standard input as base32 or as hexadecimal digits. What can only be one of them is taken for it; what can be both is refused until --secret-format says which.
+    #[command(
+        after_help = "Example: otpctl enroll alice\nA second device: otpctl enroll alice --add --name tablet\nA token that counts: otpctl enroll bob --type hotp --secret - < seed"
+    )]
     Enroll(Enroll),
 
     /// Draw one-time codes that are kept here and handed over by a person
@@ -80,6 +86,18 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: otpctl unlock alice")]
     Unlock(User),
 
+    /// Bring an authenticator back into step by three codes in a row; reads them from standard input, one a line
+    ///
+    /// For a token that was pressed idly more often than the policy looks ahead, and for a clock that runs wrong. Type three codes in the order in which it shows them, none left out. A token is looked for a thousand codes ahead; a clock that is off by no more than the policy's max_drift is known from then on, and one that is further off is told by how much. It lets nobody in: the three codes are used up, no hold is ended and no failure forgotten, and a wrong answer counts as at a login.
+    #[command(after_help = "Example: otpctl resync alice --name token < three-codes")]
+    Resync(Named),
+
+    /// Ask a user for a code again wherever she comes from
+    ///
+    /// Ends the time that addresses are remembered for, where the policy remembers them. Her authenticators and codes stay as they are.
+    #[command(after_help = "Example: otpctl forget alice")]
+    Forget(User),
+
     /// Refuse every code of a user; it exempts nobody
     ///
     /// Her secret, codes and failures stay as they are. With nullok on the PAM line she is refused too: it is for users of whom nothing is kept.
@@ -92,10 +110,12 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: otpctl enable alice")]
     Enable(User),
 
-    /// Delete everything kept of a user
+    /// Delete everything kept of a user, or one of her authenticators
     ///
-    /// Secret, state, issued and recovery codes. Asks at a terminal, needs --yes elsewhere. Says whether she can still log in, by what the PAM lines of this machine do with users who are not enrolled.
-    #[command(after_help = "Example: otpctl remove alice --yes")]
+    /// Secrets, state, issued and recovery codes; with --name one of several authenticators alone, and the rest stays. Asks at a terminal, needs --yes elsewhere. Says whether she can still log in, by what the PAM lines of this machine do with users who are not enrolled.
+    #[command(
+        after_help = "Example: otpctl remove alice --yes\nOne of her devices: otpctl remove alice --name tablet --yes"
+    )]
     Remove(Remove),
 
     /// Replace a user's recovery codes, without touching the secret
@@ -109,6 +129,20 @@ pub(crate) enum Verb {
     /// Whoever sees it can log in as her. Recovery codes cannot be shown again: otpctl recovery makes new ones.
     #[command(after_help = "Example: otpctl show alice --qr alice.png")]
     Show(Show),
+
+    /// Take over users from other software, or from a backup
+    ///
+    /// Reads .google_authenticator files, users.oath of pam_oath, otpauth:// URIs (also the export of Google's app), CSV with the header user,uri, plain PSKC (RFC 6030) and archives of otpctl export. Used codes, counters, the drift of clocks and scratch codes come along where the file has them. Each user comes whole or not at all; who is enrolled already is skipped. A line that cannot be taken is named by its number, never by its text, and the others go in; the exit code is then 1. Killed, it can be run again.
+    #[command(
+        after_help = "Example: otpctl import --format users.oath /etc/users.oath\nOne user: otpctl import --user alice /home/alice/.google_authenticator\nAll users: otpctl import --format google-authenticator --homes"
+    )]
+    Import(Import),
+
+    /// Write all enrolled users to a file, for a backup or for other software
+    ///
+    /// An archive holds everything but issued codes and failures, encrypted with a passphrase; otpctl import restores it, and age -d opens it. CSV and otpauth URIs hold the secrets in plain text, and neither used codes nor recovery codes. The file is made new, for root alone. This is logged.
+    #[command(after_help = "Example: otpctl export --output /root/otp.age")]
+    Export(Export),
 
     /// Show how a user's code comes about now, and what the server would say to its neighbours
     ///
@@ -134,6 +168,14 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: otpctl doctor sshd")]
     Doctor(Doctor),
 
+    /// Have a service ask for codes, and take that back unless a login proves it
+    ///
+    /// Shows the change to /etc/pam.d/SERVICE (and to sshd's settings) as a difference, asks, and makes it. Then log in from another window, with a code, and press Enter, or run otpctl try --keep. Without such a login nothing is kept: after two minutes everything is as before, also if this terminal, the connection or the machine is gone by then. A file that somebody edited meanwhile is left alone. A login counts if the service accepted a code after the change; it is read from the records of the users, not from a log. Without SERVICE: what is being tried.
+    #[command(
+        after_help = "Example: otpctl try sshd\nA key and a code: otpctl try sshd --key\nFrom another window: otpctl try --keep\nAt once as before: otpctl try --roll-back"
+    )]
+    Try(Try),
+
     /// Show the policy in force, or check a file before it is saved
     ///
     /// A policy with a fault refuses everybody's codes, so check before you save. Needs no root for what can be read without.
@@ -154,6 +196,23 @@ pub(crate) struct User {
     /// The user, as the passwd database knows her
     #[arg(value_name = "USER")]
     pub(crate) user: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Named {
+    /// The user, as the passwd database knows her
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+
+    #[command(flatten)]
+    pub(crate) which: Which,
+}
+
+#[derive(Args)]
+pub(crate) struct Which {
+    /// Which of her authenticators; where she has one alone it need not be said
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Args)]
@@ -181,9 +240,21 @@ pub(crate) struct Enroll {
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u8).range(6..=8))]
     pub(crate) digits: u8,
 
-    /// Seconds a code is shown
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(5..=300))]
-    pub(crate) period: u16,
+    /// Seconds a code of a time-based authenticator is shown [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(5..=300))]
+    pub(crate) period: Option<u16>,
+
+    /// The counter of a counter-based token's next code [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) counter: Option<u64>,
+
+    /// What this authenticator is called [default: app, or token where it counts]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Put it beside those she has; her recovery codes stay unless --recovery-codes asks for new ones
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) add: bool,
 
     /// Who the code is for, as the app shows it [default: this machine's name]
     #[arg(long, value_name = "TEXT")]
@@ -193,13 +264,17 @@ pub(crate) struct Enroll {
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
 
-    /// Take a secret that exists already, as base32 from standard input, instead of drawing one
+    /// Take a secret that exists already, from standard input, instead of drawing one
     #[arg(long, value_name = "-")]
     pub(crate) secret: Option<String>,
 
-    /// How many recovery codes come with it; with 0 those she has stay [default: 10]
-    #[arg(long, value_name = "N", default_value_t = 10, hide_default_value = true, value_parser = clap::value_parser!(u8).range(0..=64))]
-    pub(crate) recovery_codes: u8,
+    /// How that secret is spelled; hex: or 0x before it says hex as well
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Auto, requires = "secret")]
+    pub(crate) secret_format: Format,
+
+    /// How many recovery codes come with it; with 0 those she has stay [default: 10, and 0 with --add]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=64))]
+    pub(crate) recovery_codes: Option<u8>,
 
     #[command(flatten)]
     pub(crate) qr: Qr,
@@ -208,7 +283,7 @@ pub(crate) struct Enroll {
     #[arg(long)]
     pub(crate) no_confirm: bool,
 
-    /// Take the place of an enrolment that is there
+    /// Take the place of the authenticator of that name, or of the only one that is there
     #[arg(long)]
     pub(crate) replace: bool,
 }
@@ -226,6 +301,16 @@ pub(crate) enum Type {
     Totp,
     /// A counter (RFC 4226)
     Hotp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Whichever it can be; what can be both is refused
+    Auto,
+    /// Letters A to Z, digits 2 to 7
+    Base32,
+    /// Hexadecimal digits
+    Hex,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -292,6 +377,10 @@ pub(crate) struct Remove {
     #[arg(value_name = "USER")]
     pub(crate) user: String,
 
+    /// Only the authenticator of this name, never her last one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
@@ -304,7 +393,96 @@ pub(crate) struct Show {
     pub(crate) user: String,
 
     #[command(flatten)]
+    pub(crate) which: Which,
+
+    #[command(flatten)]
     pub(crate) qr: Qr,
+}
+
+#[derive(Args)]
+pub(crate) struct Import {
+    /// The file; - for standard input
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "homes",
+        conflicts_with = "homes"
+    )]
+    pub(crate) file: Option<PathBuf>,
+
+    /// What kind of file it is [default: as its beginning looks]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<Incoming>,
+
+    /// Read ~/.google_authenticator of every user that getent passwd lists
+    #[arg(long)]
+    pub(crate) homes: bool,
+
+    /// Whose it is, where the file does not say or says it otherwise
+    #[arg(long, value_name = "USER", conflicts_with = "homes")]
+    pub(crate) user: Option<String>,
+
+    /// Take the places of enrolments that are there
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Look at everything first, and write nothing if one line is at fault
+    #[arg(long)]
+    pub(crate) all_or_nothing: bool,
+
+    /// Take secrets of 80 to 127 bits too, as google-authenticator once drew them
+    #[arg(long)]
+    pub(crate) allow_short: bool,
+
+    #[command(flatten)]
+    pub(crate) passphrase: Passphrase,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    /// What is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Outgoing::Archive)]
+    pub(crate) format: Outgoing,
+
+    /// The file, which must not be there yet; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) passphrase: Passphrase,
+}
+
+#[derive(Args)]
+pub(crate) struct Passphrase {
+    /// The file whose first line is the passphrase of an archive [default: asked for, or the first line of standard input]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Incoming {
+    /// .google_authenticator of google-authenticator-libpam
+    GoogleAuthenticator,
+    /// users.oath of pam_oath
+    #[value(name = "users.oath")]
+    UsersOath,
+    /// otpauth:// URIs, one a line
+    Otpauth,
+    /// CSV with the header user,uri
+    Csv,
+    /// PSKC (RFC 6030) with plain values
+    Pskc,
+    /// What otpctl export wrote
+    Archive,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Outgoing {
+    /// Encrypted with a passphrase, everything in it
+    Archive,
+    /// CSV with the header user,uri
+    Csv,
+    /// otpauth:// URIs, one a line
+    Otpauth,
 }
 
 #[derive(Args)]
@@ -312,6 +490,9 @@ pub(crate) struct Explain {
     /// The user, as the passwd database knows her
     #[arg(value_name = "USER")]
     pub(crate) user: String,
+
+    #[command(flatten)]
+    pub(crate) which: Which,
 
     /// Show the secret too; this is logged
     #[arg(long)]
@@ -339,6 +520,49 @@ pub(crate) struct Doctor {
     /// The service, as its file in /etc/pam.d is called
     #[arg(value_name = "SERVICE", default_value = "sshd")]
     pub(crate) service: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Try {
+    /// The service, as its file in /etc/pam.d is called; without one, what is being tried
+    #[arg(value_name = "SERVICE", conflicts_with_all = ["keep", "roll_back"])]
+    pub(crate) service: Option<String>,
+
+    /// After how many minutes it is taken back
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=60))]
+    pub(crate) minutes: u8,
+
+    /// The same as a time, such as 90s or 2m
+    #[arg(long, value_name = "TIME", conflicts_with = "minutes")]
+    pub(crate) timeout: Option<String>,
+
+    /// Let users in who are not enrolled, without a code
+    #[arg(long)]
+    pub(crate) nullok: bool,
+
+    /// For sshd: a key and a code, instead of a password and a code
+    #[arg(long)]
+    pub(crate) key: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// Keep what is being tried; refused unless somebody logged in by it
+    #[arg(long, conflicts_with = "roll_back")]
+    pub(crate) keep: bool,
+
+    /// Take back what is being tried, now
+    #[arg(long)]
+    pub(crate) roll_back: bool,
+
+    /// Only if its time is over, or the machine was started again
+    #[arg(long, hide = true, requires = "roll_back")]
+    pub(crate) due: bool,
+
+    /// Wait for the time to be over, and take it back then
+    #[arg(long, hide = true, conflicts_with_all = ["service", "keep", "roll_back"])]
+    pub(crate) watch: bool,
 }
 
 #[derive(Args)]

@@ -5,16 +5,20 @@ mod demo;
 mod doctor;
 mod enroll;
 mod explain;
+mod export;
+mod import;
 mod issue;
 mod list;
 mod policy;
 mod recovery;
 mod remove;
+mod resync;
 mod revoke;
 mod show;
 mod status;
 mod sweep;
 mod switch;
+mod r#try;
 mod verify;
 
 use std::path::Path;
@@ -53,15 +57,20 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Status(args) => status::run(context, args.user.as_deref()),
         Verb::List => list::run(context),
         Verb::Unlock(args) => switch::run(context, &args.user, switch::Switch::Unlock),
+        Verb::Resync(args) => resync::run(context, args),
+        Verb::Forget(args) => switch::run(context, &args.user, switch::Switch::Forget),
         Verb::Disable(args) => switch::run(context, &args.user, switch::Switch::Disable),
         Verb::Enable(args) => switch::run(context, &args.user, switch::Switch::Enable),
         Verb::Remove(args) => remove::run(context, args),
         Verb::Recovery(args) => recovery::run(context, &args.user),
         Verb::Show(args) => show::run(context, args),
+        Verb::Import(args) => import::run(context, args),
+        Verb::Export(args) => export::run(context, args),
         Verb::Explain(args) => explain::run(context, args),
         Verb::Demo(args) => demo::run(context, args.model),
         Verb::Sweep => sweep::run(context),
         Verb::Doctor(args) => doctor::run(context, &args.service),
+        Verb::Try(args) => r#try::run(context, args),
         Verb::Policy(args) => policy::run(context, args),
         Verb::Completions(args) => completions::run(context, args.shell),
     }

@@ -46,14 +46,26 @@ pub(crate) enum Kind {
     UnknownUser,
     /// Nothing enrolled.
     NotEnrolled,
+    /// No authenticator of that name.
+    UnknownAuthenticator,
     /// No such issued code.
     UnknownCode,
     /// Enrolled before, and not to be replaced.
     AlreadyEnrolled,
-    /// More live codes than a user may have.
+    /// The only authenticator a user has.
+    LastAuthenticator,
+    /// More live codes, or authenticators, than a user may have.
     TooMany,
     /// The person at the terminal gave up.
     GivenUp,
+    /// Another change is being tried.
+    Pending,
+    /// Nothing is being tried.
+    NothingTried,
+    /// Nobody logged in by what is being tried.
+    Unconfirmed,
+    /// A set-up that is not understood, and so not changed.
+    NotUnderstood,
     /// Somebody else than root could have written it.
     Insecure,
     /// It cannot be understood.
@@ -80,10 +92,16 @@ impl Kind {
             Self::NotPermitted => "not-permitted",
             Self::UnknownUser => "unknown-user",
             Self::NotEnrolled => "not-enrolled",
+            Self::UnknownAuthenticator => "unknown-authenticator",
             Self::UnknownCode => "unknown-code",
             Self::AlreadyEnrolled => "already-enrolled",
+            Self::LastAuthenticator => "last-authenticator",
             Self::TooMany => "too-many",
             Self::GivenUp => "given-up",
+            Self::Pending => "pending",
+            Self::NothingTried => "nothing-tried",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotUnderstood => "not-understood",
             Self::Insecure => "insecure",
             Self::Damaged => "damaged",
             Self::Newer => "newer",
@@ -97,9 +115,19 @@ impl Kind {
 
     pub(crate) const fn exit(self) -> u8 {
         match self {
-            Self::AlreadyEnrolled | Self::TooMany | Self::GivenUp => 1,
+            Self::AlreadyEnrolled
+            | Self::LastAuthenticator
+            | Self::TooMany
+            | Self::GivenUp
+            | Self::Pending
+            | Self::NothingTried
+            | Self::Unconfirmed
+            | Self::NotUnderstood => 1,
             Self::Usage => 2,
-            Self::UnknownUser | Self::NotEnrolled | Self::UnknownCode => 3,
+            Self::UnknownUser
+            | Self::NotEnrolled
+            | Self::UnknownAuthenticator
+            | Self::UnknownCode => 3,
             Self::NotPermitted => 4,
             Self::Insecure
             | Self::Damaged

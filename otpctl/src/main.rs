@@ -3,6 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod age;
+mod archive;
+mod choice;
 mod cli;
 mod clock;
 mod command;
@@ -10,10 +13,13 @@ mod confirm;
 mod entropy;
 mod failure;
 mod house;
+mod import;
 mod journal;
 mod pam_stack;
+mod passphrase;
 mod qr;
 mod report;
+mod sshd;
 mod terminal;
 
 use std::process::ExitCode;

@@ -1,12 +1,14 @@
-//! A service's PAM lines, read and played through (pam.conf(5)). Pure over text, but for [`services_with_module`].
+//! A service's PAM lines, read and played through (pam.conf(5)). Pure over text, but for [`read`] and [`services_with_module`].
 //!
 //! What a stack lets through is not seen from the order of its lines, so it is asked: given what each module answers,
 //! does the login succeed? [`play()`] follows `_pam_dispatch_aux` of Linux-PAM for the auth hook.
 
+mod place;
 mod play;
 
 use std::path::Path;
 
+pub(crate) use place::{First, Refusal, Wish, place};
 pub(crate) use play::{Answers, Ours, play};
 
 /// Our module's file.
@@ -14,7 +16,7 @@ pub(crate) const MODULE: &str = "pam_otp.so";
 /// Files that include one another deeper than this do so in a circle.
 const DEEPEST: usize = 16;
 
-/// An auth line.
+/// A line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// The file it stands in, and where.
@@ -36,6 +38,10 @@ pub(crate) enum What {
 pub(crate) struct Module {
     /// Its file's name, without directories.
     pub(crate) name: String,
+    /// Its file as the line has it.
+    pub(crate) path: String,
+    /// A dash before the type: a module that is missing is passed over.
+    pub(crate) may_lack: bool,
     pub(crate) arguments: Vec<String>,
     pub(crate) control: Control,
 }
@@ -75,15 +81,44 @@ pub(crate) struct Service {
     pub(crate) nullok: bool,
 }
 
+/// Where services have their files; the second is where packages put what an administrator has not changed.
+const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
+
+/// The text of a service's file, by its name.
+pub(crate) fn read(name: &str) -> Option<String> {
+    let read = |directory: &str| std::fs::read_to_string(Path::new(directory).join(name)).ok();
+    DIRECTORIES.into_iter().find_map(read)
+}
+
 /// The auth lines of a service, with what they include. `read` gives a file of /etc/pam.d by its name.
 pub(crate) fn auth_lines(
     service: &str,
     read: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Line>, Unreadable> {
-    lines_of(service, read, 0)
+    lines_of("auth", service, read, 0)
 }
 
+/// The account lines of a service, with what they include.
+pub(crate) fn account_lines(
+    service: &str,
+    read: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Line>, Unreadable> {
+    lines_of("account", service, read, 0)
+}
+
+/// The session and password lines of a service that name our module, which does nothing there.
+pub(crate) fn misplaced(service: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<Line> {
+    let of = |kind| lines_of(kind, service, read, 0).unwrap_or_default();
+    let lines = [of("session"), of("password")].concat();
+    let ours = modules(&lines)
+        .into_iter()
+        .filter(|(_, module)| module.name == MODULE);
+    ours.map(|(line, _)| line.clone()).collect()
+}
+
+/// The lines of one type.
 fn lines_of(
+    kind: &str,
     file: &str,
     read: &dyn Fn(&str) -> Option<String>,
     depth: usize,
@@ -94,8 +129,8 @@ fn lines_of(
     let text = read(file).ok_or_else(|| Unreadable::Missing(file.to_owned()))?;
     let mut lines = Vec::new();
     for (number, text) in logical_lines(&text) {
-        let included = |name: &str| lines_of(base_name(name), read, depth.saturating_add(1));
-        let what = match Directive::parse(&text) {
+        let included = |name: &str| lines_of(kind, base_name(name), read, depth.saturating_add(1));
+        let what = match Directive::parse(kind, &text) {
             None => continue,
             Some(Directive::Include(name)) => {
                 lines.extend(included(&name)?);
@@ -143,14 +178,14 @@ enum Directive {
 }
 
 impl Directive {
-    /// What an auth line says; nothing for lines of other types.
-    fn parse(line: &str) -> Option<Self> {
+    /// What a line of this type says; nothing for lines of other types.
+    fn parse(kind: &str, line: &str) -> Option<Self> {
         let mut words = words(line).into_iter();
         let first = words.next()?;
         if first == "@include" {
             return words.next().map(Self::Include);
         }
-        if !first.trim_start_matches('-').eq_ignore_ascii_case("auth") {
+        if !first.trim_start_matches('-').eq_ignore_ascii_case(kind) {
             return None;
         }
         let control = words.next()?;
@@ -160,8 +195,10 @@ impl Directive {
             "substack" => Some(Self::Substack(target)),
             _ => Some(Self::Module(Module {
                 name: base_name(&target).to_owned(),
+                may_lack: first.starts_with('-'),
                 arguments: words.collect(),
                 control: Control::parse(&control),
+                path: target,
             })),
         }
     }
@@ -190,7 +227,8 @@ fn words(line: &str) -> Vec<String> {
 }
 
 impl Control {
-    fn parse(text: &str) -> Self {
+    /// A control as a line has it.
+    pub(crate) fn parse(text: &str) -> Self {
         let spelled = match text.to_ascii_lowercase().as_str() {
             "required" => "success=ok new_authtok_reqd=ok ignore=ignore default=bad".to_owned(),
             "requisite" => "success=ok new_authtok_reqd=ok ignore=ignore default=die".to_owned(),

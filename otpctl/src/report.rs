@@ -11,15 +11,19 @@
 //!   everything is one object on one line, and nothing else is on standard output.
 
 pub(crate) mod codes;
+mod device;
 pub(crate) mod enrollment;
 pub(crate) mod explained;
+pub(crate) mod fleet;
 pub(crate) mod health;
 pub(crate) mod installation;
 mod page;
+pub(crate) mod resynced;
 pub(crate) mod rules;
 pub(crate) mod shown;
 pub(crate) mod standing;
 pub(crate) mod steps;
+pub(crate) mod trial;
 pub(crate) mod words;
 
 use std::cell::Cell;
@@ -135,6 +139,23 @@ impl Report {
         let text = format!("{user}: {}", failure.message);
         self.to_stderr("error: ", Tint::Bad, &text);
         Ok(())
+    }
+
+    /// What is wrong with one of many, where an answer with all of them follows.
+    pub(crate) fn fault(&self, text: &str) {
+        if !self.json {
+            self.to_stderr("error: ", Tint::Bad, text);
+        }
+    }
+
+    /// How far work has come of which nobody knows how much it is, on a terminal.
+    pub(crate) fn going(&self, doing: &str, done: u64) {
+        if self.json || done < MANY as u64 || !io::stderr().is_terminal() {
+            return;
+        }
+        self.progress.set(true);
+        let mut to = io::stderr().lock();
+        let _ = write!(to, "\r{doing} {done}\x1b[K").and_then(|()| to.flush());
     }
 
     /// How far long work has come, on a terminal.

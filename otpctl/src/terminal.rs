@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,6 +17,17 @@ use zeroize::Zeroizing;
 
 /// Nothing longer is read, in bytes.
 const MAX_LINE: usize = 4096;
+
+/// What happened at the terminal while we waited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pressed {
+    Enter,
+    /// Ctrl-C, Ctrl-D.
+    GiveUp,
+    /// The terminal is closed, or we are told to end.
+    Gone,
+    Nothing,
+}
 
 /// Whether what is typed is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,6 +130,37 @@ impl Terminal {
         };
         show(b"\n")?;
         Ok(answer)
+    }
+
+    /// What happens at the terminal in this time. Keys that mean nothing are passed over.
+    pub(crate) fn pressed(&self, patience: Duration) -> io::Result<Pressed> {
+        let stdin = io::stdin();
+        let mut ready = [
+            PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+        ];
+        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        match poll(&mut ready, timeout) {
+            Err(Errno::EINTR) | Ok(0) => return Ok(Pressed::Nothing),
+            other => other?,
+        };
+        if ready.last().and_then(PollFd::any) == Some(true) {
+            let taken = self.signals.read_signal()?.map(|it| it.ssi_signo);
+            let is_interrupt =
+                taken.and_then(|it| i32::try_from(it).ok()) == Some(Signal::SIGINT as i32);
+            return Ok(if is_interrupt {
+                Pressed::GiveUp
+            } else {
+                Pressed::Gone
+            });
+        }
+        match read_byte(stdin.as_fd()) {
+            Ok(None) | Err(Errno::EIO) => Ok(Pressed::Gone),
+            Ok(Some(0x03 | 0x04)) => Ok(Pressed::GiveUp),
+            Ok(Some(b'\r' | b'\n')) => Ok(Pressed::Enter),
+            Ok(Some(_)) => Ok(Pressed::Nothing),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// The next key; `None` if there will be none.

@@ -11,6 +11,7 @@ use otp::history::History;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::{Demand, Policy, Visit};
+use otp::service::Service;
 use otp::user::Account;
 use otp::verify::{Reason, Verdict};
 use zeroize::Zeroizing;
@@ -99,6 +100,15 @@ pub(crate) struct Sight {
     pub(crate) history: History,
 }
 
+/// The way an answer came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// From where.
+    pub(crate) origin: Origin,
+    /// By which service, if its name can be kept.
+    pub(crate) service: Option<Service>,
+}
+
 /// The machine a login is for.
 pub(crate) trait Machine {
     /// The policy in force.
@@ -115,7 +125,7 @@ pub(crate) trait Machine {
         typed: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
-        origin: Origin,
+        way: Way,
         policy: &Policy,
     ) -> Result<(Verdict, History), Failure>;
     /// The real uid of the process we are in.
@@ -152,8 +162,12 @@ fn attempt(
         return Ok(MALFORMED);
     };
     let account = machine.account(&user)?;
+    let way = Way {
+        origin,
+        service: Service::parse(&host.service()),
+    };
     host.note(&format!("an answer from {origin}"));
-    let (verdict, history) = machine.judge(&user, account.as_ref(), &passcode, origin, &policy)?;
+    let (verdict, history) = machine.judge(&user, account.as_ref(), &passcode, way, &policy)?;
     if let (Verdict::Accepted(_), Some(account)) = (verdict, account) {
         let found = Found::Known(history);
         // Without it she is told nothing, which is no reason to refuse a code that is used.

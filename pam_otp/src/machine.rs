@@ -23,7 +23,7 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
 use crate::first_login::{RECOVERY_CODES, Registry};
-use crate::login::{Failure, Machine, Sight};
+use crate::login::{Failure, Machine, Sight, Way};
 
 /// What an authenticator is called that was given no name.
 const FIRST_NAME: &str = "app";
@@ -95,7 +95,7 @@ impl Machine for ThisMachine {
         typed: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
-        origin: Origin,
+        way: Way,
         policy: &Policy,
     ) -> Result<(Verdict, History), Failure> {
         // A store that is not in order answers everybody alike, so it is opened for those nobody knows, too; and they take
@@ -105,10 +105,10 @@ impl Machine for ThisMachine {
             let now = now();
             let attempt = Attempt {
                 passcode,
-                origin,
+                origin: way.origin,
                 now,
             };
-            let outcome = verify::verify(record, &attempt, policy);
+            let outcome = verify::verify(record, &attempt, policy).by(way.service);
             let history = History::of(record, &outcome.changes);
             ((outcome.verdict, history), outcome.changes)
         };

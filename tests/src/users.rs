@@ -99,6 +99,18 @@ impl Phone {
         phone
     }
 
+    /// Enrols a token that counts, beginning with counter 0, in the place of a phone.
+    pub fn counting(name: &str, recovery: &[&str]) -> Self {
+        let mut token = Self::with_secret(name, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        token.authenticator.kind = Kind::Hotp;
+        token.enroll(name, recovery)
+    }
+
+    /// The code of a counter.
+    pub fn code_counted(&self, counter: u64) -> String {
+        self.code_of(TimeStep::new(counter))
+    }
+
     /// A phone with this secret, whether or not anybody has enrolled it.
     pub fn with_secret(name: &str, secret: &str) -> Self {
         let authenticator = Authenticator {
@@ -141,7 +153,10 @@ impl Phone {
 
     /// Six digits that it shows nowhere near now.
     pub fn wrong_code(&self) -> String {
-        let near: Vec<String> = (-20..20).map(|offset| self.code_at(offset)).collect();
+        let near: Vec<String> = match self.authenticator.kind {
+            Kind::Totp { .. } => (-20..20).map(|offset| self.code_at(offset)).collect(),
+            Kind::Hotp => (0..60).map(|counter| self.code_counted(counter)).collect(),
+        };
         let mut codes = (0..).map(|n| format!("{n:06}"));
         codes.find(|code| !near.contains(code)).unwrap()
     }

@@ -8,6 +8,7 @@ use crate::enrollment::Generation;
 use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_REASON, StoredCode};
 use crate::keyed::Digest;
 use crate::origin::Origin;
+use crate::service::{MAX_SERVICE, Service};
 use crate::state::{
     AuthenticatorState, LastLogin, MAX_AUTHENTICATOR_STATES, MAX_INTERVALS, MAX_RECOVERY_STATES,
     MAX_REMEMBERED, RecoveryState, Remembered, State, UsedSteps,
@@ -27,6 +28,8 @@ pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
         time_to(out, last.at);
         out.push(method_code(last.method));
         origin_to(out, last.origin);
+        let service = last.service.as_ref().map_or("", Service::as_str);
+        list_to(out, service.as_bytes(), |out, byte| out.push(*byte));
     });
     list_to(&mut out, &state.authenticators, authenticator_to);
     list_to(&mut out, &state.recovery, |out, entry| {
@@ -149,7 +152,17 @@ fn last_from(from: &mut Reader<'_>) -> Option<LastLogin> {
         at: from.time()?,
         method: method_from(from.u8()?)?,
         origin: origin_from(from)?,
+        service: service_from(from)?,
     })
+}
+
+/// The name of a service, or none; damage if it is neither.
+fn service_from(from: &mut Reader<'_>) -> Option<Option<Service>> {
+    let name = String::from_utf8(from.list(MAX_SERVICE, Reader::u8)?).ok()?;
+    if name.is_empty() {
+        return Some(None);
+    }
+    Service::parse(&name).map(Some)
 }
 
 fn authenticator_to(out: &mut Vec<u8>, entry: &AuthenticatorState) {
@@ -321,6 +334,7 @@ mod tests {
                 at: UnixTime::from_secs(1_800_000_000),
                 method: Method::Recovery,
                 origin: Origin::Local(1000),
+                service: Service::parse(&"x".repeat(MAX_SERVICE)),
             }),
             ..State::default()
         };
@@ -465,6 +479,7 @@ mod tests {
             &time(7),
             &[1],
             &v4,
+            b"\x04sshd",
             &[1],
             &[11, 0, 0, 0, 0, 0, 0, 0x80],
             &time(7),
@@ -503,6 +518,7 @@ mod tests {
             at: UnixTime::from_secs(7),
             method: Method::Totp,
             origin: near,
+            service: Service::parse("sshd"),
         };
         assert_eq!(state.last, Some(last));
         let entry = &state.authenticators[0];

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, syncfs, unlinkat};
 use zeroize::Zeroizing;
 
 use super::Error;
@@ -290,6 +290,31 @@ impl Dir {
         }
     }
 
+    /// A whole file under a name that nobody reads, not flushed: one of many, for [`sync_all`](Self::sync_all) and then
+    /// [`put`](Self::put).
+    pub(super) fn write_half(&self, name: &str, content: &[u8]) -> Result<(String, File), Error> {
+        let (half_made, mut file) = self.half_made(name)?;
+        match file.write_all(content) {
+            Ok(()) => Ok((half_made, file)),
+            Err(source) => {
+                // What went wrong first is what is told; sweep clears away what this leaves.
+                let _ = self.unlink(&half_made);
+                Err(failed(&self.path_of(name), "write", source))
+            }
+        }
+    }
+
+    /// Gives what is half-made its name, unless something has it. Lasting after [`sync`](Self::sync).
+    pub(super) fn put(&self, half_made: &str, name: &str) -> Result<bool, Error> {
+        let placed = self.place(half_made, name, false);
+        placed.map_err(|source| failed(&self.path_of(name), "write", source))
+    }
+
+    /// Makes everything that was written on the file system of this directory last.
+    pub(super) fn sync_all(&self) -> Result<(), Error> {
+        syncfs(&self.fd).map_err(|errno| io(&self.path, "sync", errno))
+    }
+
     /// A new file that nobody else is filling, whatever a crash left behind.
     fn half_made(&self, name: &str) -> Result<(String, File), Error> {
         let flags = OPEN | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY;
@@ -532,6 +557,14 @@ mod tests {
         let error = read("file").err().unwrap().to_string();
         assert!(error.contains("larger than 10 bytes"), "{error}");
         assert!(read("none").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_and_not_tried_for_ever() {
+        let (temp, _dir) = place();
+        let no_file = File::open(temp.path()).unwrap();
+        let error = read_from_start(&no_file, &mut [0; 3], 2).err().unwrap();
+        assert_eq!(error.raw_os_error(), Some(Errno::EISDIR as i32));
     }
 
     #[test]

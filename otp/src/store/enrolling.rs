@@ -32,6 +32,11 @@ pub(super) fn plan(
         if kept.iter().any(|known| known.name == authenticator.name) {
             return Err(Enrolled::NameTaken);
         }
+        // What is used of each is kept apart, so a code would be good once at each.
+        let is_same = |known: &Authenticator| known.secret.is_same(&authenticator.secret);
+        if kept.iter().any(is_same) {
+            return Err(Enrolled::SecretTaken);
+        }
         kept.push(authenticator.clone());
     }
     if kept.len() > MAX_AUTHENTICATORS {
@@ -53,6 +58,24 @@ pub(super) fn plan(
         enrollment,
         after,
     })
+}
+
+/// What would come of giving a user one more authenticator of this name, as far as can be told without its secret.
+pub(super) fn foresee(old: Option<&Enrollment>, place: &Place, name: &str) -> Enrolled {
+    let Some(old) = old else {
+        return Enrolled::New;
+    };
+    let kept = match staying(old, place) {
+        Ok(kept) => kept,
+        Err(why) => return why,
+    };
+    match place {
+        Place::First => Enrolled::Already,
+        _ if kept.iter().any(|known| known.name == name) => Enrolled::NameTaken,
+        _ if kept.len() >= MAX_AUTHENTICATORS => Enrolled::TooMany,
+        Place::Beside => Enrolled::Added,
+        Place::InsteadOf(_) => Enrolled::Replaced,
+    }
 }
 
 /// What becomes of a user's enrolment without the authenticator of this name.

@@ -3,6 +3,8 @@
 //! A user's state file is her lock: it is made at her first enrolment or code and never replaced while she has anything.
 //! Everything else of hers is read and written under it.
 
+mod many;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -354,6 +356,29 @@ impl FileStore {
         self.fallback.write(&name, held.slots.sequence(), &bytes)
     }
 
+    /// Enrols a user, disabled from the first moment where that is asked for.
+    fn enroll_as(
+        &self,
+        account: &Account,
+        new: NewEnrollment,
+        disabled: bool,
+    ) -> Result<Enrolled, Error> {
+        let mut held = self.hold(account, self.lock_or_create(account)?)?;
+        let old = held.record.enrollment.take();
+        let mut plan = match enrolling::plan(old, &held.record.state, new) {
+            Ok(plan) => plan,
+            Err(came) => return Ok(came),
+        };
+        plan.before.disabled |= disabled;
+        plan.after.disabled |= disabled;
+        // What the new secret may not accept is durable before the secret is; then the old entries go.
+        held.write(plan.before)?;
+        self.write_enrollment(&account.name, held.uid, &plan.enrollment)?;
+        // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
+        let _ = held.write(plan.after);
+        Ok(plan.came)
+    }
+
     fn key(&self) -> Result<DigestKey, Error> {
         let path = self.root.path_of(KEY);
         let content = self.root.read(KEY, KEY_LENGTH, Privacy::RootOnly)?;
@@ -426,18 +451,7 @@ impl Store for FileStore {
     }
 
     fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {
-        let mut held = self.hold(account, self.lock_or_create(account)?)?;
-        let old = held.record.enrollment.take();
-        let plan = match enrolling::plan(old, &held.record.state, new) {
-            Ok(plan) => plan,
-            Err(came) => return Ok(came),
-        };
-        // What the new secret may not accept is durable before the secret is; then the old entries go.
-        held.write(plan.before)?;
-        self.write_enrollment(&account.name, held.uid, &plan.enrollment)?;
-        // The enrolment stands; entries of the old secret match nothing, and the next enrolment drops them.
-        let _ = held.write(plan.after);
-        Ok(plan.came)
+        self.enroll_as(account, new, false)
     }
 
     fn remove_authenticator(&self, account: &Account, name: &str) -> Result<TakenAway, Error> {

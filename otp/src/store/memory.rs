@@ -176,3 +176,140 @@ impl Store for MemoryStore {
         Ok(self.kept().key.get_or_insert_with(draw).clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrollment::{Authenticator, Generation, Kind, RecoveryList};
+    use crate::hotp::{Algorithm, CodeLength};
+    use crate::keyed::{Digest, KEY_LENGTH};
+    use crate::secret::Secret;
+    use crate::store::Place;
+    use crate::time::Period;
+    use std::time::Duration;
+    use zeroize::Zeroizing;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    fn account(name: &str) -> Account {
+        Account {
+            name: UserName::parse(name).unwrap(),
+            uid: None,
+        }
+    }
+
+    fn new(generation: u64, replace: bool) -> NewEnrollment {
+        let mut new = NewEnrollment::of(Authenticator {
+            name: "phone".to_owned(),
+            generation: Generation::from_bits(generation),
+            kind: Kind::Totp {
+                period: Period::THIRTY,
+            },
+            secret: Secret::from_bytes(Zeroizing::new(vec![7; 20])).unwrap(),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: String::new(),
+            label: String::new(),
+            enrolled_at: NOW,
+        });
+        if replace {
+            new.place = Place::InsteadOf(None);
+        }
+        new
+    }
+
+    fn list(generation: u64) -> RecoveryList {
+        RecoveryList {
+            generation: Generation::from_bits(generation),
+            digits: None,
+            digests: Vec::new(),
+        }
+    }
+
+    fn codes(ids: std::ops::Range<u8>) -> Vec<StoredCode> {
+        let code = |id| StoredCode {
+            id: CodeId::from_bytes([id, 0, 0, 0]),
+            length: 8,
+            digest: Digest::from_bytes([0; 32]),
+            issued_at: NOW,
+            expires_at: NOW.plus(Duration::from_secs(u64::from(id) + 1)),
+            fate: Fate::Live,
+            sends: 0,
+            reason: String::new(),
+            attempts: Vec::new(),
+        };
+        ids.map(code).collect()
+    }
+
+    #[test]
+    fn an_enrolment_is_replaced_only_where_it_is_to_be() {
+        let (store, alice) = (MemoryStore::default(), account("alice"));
+        assert!(!store.replace_recovery(&alice, list(5)).unwrap());
+        assert_eq!(store.enroll(&alice, new(1, false)).unwrap(), Enrolled::New);
+        assert!(store.replace_recovery(&alice, list(5)).unwrap());
+        let again = store.enroll(&alice, new(2, false)).unwrap();
+        assert_eq!(again, Enrolled::Already);
+        let again = store.enroll(&alice, new(2, true)).unwrap();
+        assert_eq!(again, Enrolled::Replaced);
+        let record = store.read(&alice).unwrap();
+        let enrollment = record.enrollment.unwrap();
+        assert_eq!(enrollment.authenticators[0].generation.bits(), 2);
+        assert_eq!(enrollment.recovery.unwrap().generation.bits(), 5);
+        assert_eq!(record.state.authenticators.len(), 1);
+        assert!(store.users().unwrap().iter().eq([&alice.name]));
+        assert!(store.remove(&alice).unwrap());
+        assert!(!store.remove(&alice).unwrap());
+        assert!(store.read(&alice).unwrap().enrollment.is_none());
+    }
+
+    #[test]
+    fn codes_are_kept_changed_revoked_and_swept() {
+        let (store, guest) = (MemoryStore::default(), account("guest"));
+        let issue = |codes| store.issue(&guest, codes, NOW).unwrap();
+        assert_eq!(issue(codes(0..20)), Issue::Kept);
+        assert_eq!(issue(codes(20..21)), Issue::TooMany { live: 20 });
+        let used = store.update(&guest, |record| {
+            let mut issued = record.issued[19..].to_vec();
+            issued[0].fate = Fate::Used;
+            let changes = Changes {
+                issued,
+                state: Some(State {
+                    disabled: true,
+                    ..State::default()
+                }),
+                until_boot: false,
+            };
+            (record.issued.len(), changes)
+        });
+        assert_eq!(used.unwrap(), 20);
+        let record = store.read(&guest).unwrap();
+        let fates = record.issued.iter().filter(|code| code.fate == Fate::Used);
+        assert_eq!(
+            fates.map(|code| code.id).collect::<Vec<_>>(),
+            [record.issued[19].id]
+        );
+        assert!(record.state.disabled);
+        let later = NOW.plus(Duration::from_secs(3));
+        assert_eq!(
+            store.sweep(&guest.name, later).unwrap(),
+            4,
+            "0 to 2, and 19"
+        );
+        assert_eq!(store.sweep(&account("nobody").name, later).unwrap(), 0);
+        let (three, four) = (record.issued[3].id, record.issued[4].id);
+        let later = NOW.plus(Duration::from_secs(4));
+        let revoked = store.revoke(&guest, later, |id| id == three || id == four);
+        assert_eq!(revoked.unwrap(), [four], "the other is past");
+        assert_eq!(store.read(&guest).unwrap().issued.len(), 14);
+    }
+
+    #[test]
+    fn the_key_is_drawn_once() {
+        let store = MemoryStore::default();
+        let key = |byte| DigestKey::from_bytes(Zeroizing::new([byte; KEY_LENGTH]));
+        for drawn in [1, 2] {
+            let found = store.digest_key(|| key(drawn)).unwrap();
+            assert_eq!(found.expose(), key(1).expose());
+        }
+    }
+}

@@ -146,7 +146,7 @@ fn authenticator_from(table: &Table<'_>) -> Result<Authenticator, Error> {
         name: table.text("name")?.to_owned(),
         generation: table.generation()?,
         kind: kind_from(table)?,
-        secret: Secret::from_base32(table.text("secret")?).map_err(|_| table.wrong("secret"))?,
+        secret: Secret::brought_base32(table.text("secret")?).map_err(|_| table.wrong("secret"))?,
         algorithm: Algorithm::from_name(table.text("algorithm")?)
             .ok_or_else(|| table.wrong("algorithm"))?,
         length: table.length()?,

@@ -64,6 +64,18 @@ pub(super) fn fresh_after(before: u64, format: Format, payload: &[u8]) -> Vec<u8
     content
 }
 
+/// Writes what follows a record that was just made after another with the number `before`. Not flushed: until it is, what the
+/// record had at its creation counts, and the next writer sees by the note that it has to flush.
+pub(super) fn follow_up(
+    file: &File,
+    before: u64,
+    format: Format,
+    payload: &[u8],
+) -> io::Result<()> {
+    let sequence = before.saturating_add(2);
+    file.write_all_at(&slot(format, sequence, payload), BLOCK as u64)
+}
+
 /// Overwrites a slot and the note with what the file had at its creation, durably: as much work as a change, and none.
 pub(super) fn rewrite(file: &File, fresh: &[u8]) -> io::Result<()> {
     let (slot, rest) = fresh.split_at_checked(BLOCK).unwrap_or_default();

@@ -303,6 +303,7 @@ impl<'a> Hearing<'a> {
                 at: now,
                 method,
                 origin,
+                service: None,
             });
             if self.policy.remember.is_some() && matches!(origin, Origin::Address(_)) {
                 self.state.remember(origin, now);

@@ -98,12 +98,12 @@ impl Stage<'_> {
         self.tell("code", Tint::Strong, &text, json!({"code": code}))?;
 
         let record = self.store.read(&self.alice)?;
-        for checked in explain::checked(&record, &authenticator, period, now, &self.policy) {
+        for checked in explain::checked(&record, &authenticator, now, &self.policy) {
             let code = words::grouped(&checked.code);
             let text = format!(
                 "{:+}   step {}   {}",
                 checked.offset,
-                checked.step,
+                checked.step.unwrap_or_default(),
                 code.as_str()
             );
             let figures =

@@ -1,21 +1,15 @@
 //! `doctor`: looks for what would keep people out, or let them in too easily. Changes nothing.
 
-mod machine;
+pub(super) mod machine;
 mod records;
 mod sshd;
 mod stack;
-
-use std::fs;
-use std::path::Path;
 
 use super::Context;
 use crate::failure::{Ending, Failure};
 use crate::pam_stack::{self, Line, Unreadable};
 use crate::report::health::{Check, Health};
-use sshd::Sshd;
-
-/// Where services have their files; the second is where packages put what an administrator has not changed.
-const PAM_DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
+use crate::sshd::{Found, in_force};
 
 pub(super) fn run(context: Context<'_>, service: &str) -> Result<Ending, Failure> {
     if service.is_empty() || service.contains('/') {
@@ -24,15 +18,15 @@ pub(super) fn run(context: Context<'_>, service: &str) -> Result<Ending, Failure
             "{shown} is no service: name a file in /etc/pam.d, such as sshd"
         )));
     }
-    let sshd = service.starts_with("sshd").then(sshd::in_force);
+    let sshd = service.starts_with("sshd").then(in_force);
     let mut checks = vec![machine::module()];
-    let lines = pam_stack::auth_lines(service, &pam_file);
+    let lines = pam_stack::auth_lines(service, &pam_stack::read);
     match &lines {
-        Ok(lines) => checks.extend(stack::checks(service, lines, second_factor(sshd.as_ref()))),
+        Ok(lines) => checks.extend(pam_checks(context, service, lines, sshd.as_ref())),
         Err(unreadable) => checks.push(no_stack(service, unreadable)),
     }
     if let Some(sshd) = &sshd {
-        checks.extend(sshd::checks(sshd));
+        checks.extend(sshd::checks(sshd, &records::people()));
     }
     checks.push(machine::clock());
     let lacks_nullok = lines.is_ok_and(|lines: Vec<Line>| stack::lacks_nullok(&lines));
@@ -45,14 +39,28 @@ pub(super) fn run(context: Context<'_>, service: &str) -> Result<Ending, Failure
     })
 }
 
-fn pam_file(name: &str) -> Option<String> {
-    let read = |directory: &str| fs::read_to_string(Path::new(directory).join(name)).ok();
-    PAM_DIRECTORIES.into_iter().find_map(read)
+/// What there is to say of a service's lines.
+fn pam_checks(
+    context: Context<'_>,
+    service: &str,
+    lines: &[Line],
+    sshd: Option<&Found>,
+) -> Vec<Check> {
+    let misplaced = pam_stack::misplaced(service, &pam_stack::read);
+    let mut checks = stack::checks(service, lines, &misplaced, second_factor(sshd));
+    let account = pam_stack::account_lines(service, &pam_stack::read).unwrap_or_default();
+    checks.extend(stack::account(&account));
+    checks.extend(machine::modules(lines));
+    checks.extend(machine::modules(&account));
+    let lines = [lines, &account].concat();
+    let named = stack::policies(&lines, context.config);
+    checks.extend(named.into_iter().filter_map(records::other_policy));
+    checks
 }
 
 /// Whether sshd asks for something besides PAM's own questions.
-fn second_factor(sshd: Option<&sshd::Found>) -> bool {
-    matches!(sshd, Some(sshd::Found::Settings(settings)) if Sshd::asks_for_more(settings))
+fn second_factor(sshd: Option<&Found>) -> bool {
+    matches!(sshd, Some(Found::Settings { settings, .. }) if settings.asks_for_more())
 }
 
 fn no_stack(service: &str, unreadable: &Unreadable) -> Check {

@@ -2,91 +2,111 @@
 
 use nix::unistd::getuid;
 use otp::drift;
-use otp::enrollment::Authenticator;
+use otp::enrollment::{Authenticator, Kind};
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::Policy;
 use otp::store::Store;
-use otp::time::{Period, TimeStep, UnixTime};
+use otp::time::{TimeStep, UnixTime};
 use otp::totp;
 use otp::verify::{Attempt, Reason, Record, Verdict, verify};
 
 use super::Context;
 use crate::failure::{Ending, Failure};
 use crate::house::House;
-use crate::report::explained::{Checked, Explained};
+use crate::journal::quoted;
+use crate::report::explained::{Checked, Explained, Timed};
 use crate::report::words;
-use crate::{account, cli, clock};
+use crate::{account, choice, cli, clock};
 
 pub(super) fn run(context: Context<'_>, args: &cli::Explain) -> Result<Ending, Failure> {
     let account = account::present(&args.user)?;
     let house = House::open(context.config)?;
     let record = house.store.read(&account)?;
-    let enrollment = record.enrollment.as_ref();
-    let known = enrollment.map_or(&[][..], |enrollment| &enrollment.authenticators);
-    let mut timed = known
-        .iter()
-        .filter_map(|one| Some((one, one.kind.period()?)));
-    let (authenticator, period) = timed
-        .next()
-        .ok_or_else(|| Failure::not_enrolled(&account.name))?;
+    let authenticator = choice::authenticator(&record, args.which.name.as_deref(), "explain")?;
     if args.show_secret {
-        context.log("secret-shown", "", account.name.as_str());
+        let rest = format!("name={}", quoted(&authenticator.name));
+        context.log("secret-shown", &rest, account.name.as_str());
     }
-    let mut explained = explained(&record, authenticator, period, clock::now(), &house.policy);
+    let mut explained = explained(&record, authenticator, clock::now(), &house.policy);
     explained.secret = args.show_secret.then(|| authenticator.secret.to_base32());
     context.report.answer(&explained)?;
     Ok(Ending::Done)
 }
 
 /// Every quantity, without the secret.
-fn explained(
-    record: &Record,
-    of: &Authenticator,
-    period: Period,
-    now: UnixTime,
-    policy: &Policy,
-) -> Explained {
-    let step = TimeStep::at(now, period);
-    let ends = step.offset(1).map(|next| next.starts(period));
+fn explained(record: &Record, of: &Authenticator, now: UnixTime, policy: &Policy) -> Explained {
+    let counter = match of.kind {
+        Kind::Totp { .. } => None,
+        Kind::Hotp => next_counter(record, of),
+    };
+    let timed = of.kind.period().map(|period| {
+        let step = TimeStep::at(now, period);
+        let ends = step.offset(1).map(|next| next.starts(period));
+        Timed {
+            unix_time: now.as_secs(),
+            period: period.as_secs(),
+            step: step.number(),
+            seconds_left: ends.map_or(0, |ends| ends.since(now).as_secs()),
+        }
+    });
+    let factor = timed.as_ref().map(|timed| timed.step).or(counter);
     Explained {
         user: record.user.to_string(),
+        name: of.name.clone(),
         secret: None,
-        unix_time: now.as_secs(),
-        step: step.number(),
-        code: code(of, step),
-        seconds_left: ends.map_or(0, |ends| ends.since(now).as_secs()),
-        checked: checked(record, of, period, now, policy),
-        period: period.as_secs(),
+        timed,
+        counter,
+        code: factor.map(|factor| code(of, TimeStep::new(factor))),
+        checked: checked(record, of, now, policy),
         words: words::authenticator(of),
     }
 }
 
-/// Each step the server looks at, and what it would say to its code.
+/// Of a token: the counter of its next code.
+fn next_counter(record: &Record, of: &Authenticator) -> Option<u64> {
+    let entry = record.state.authenticator(of.generation);
+    entry.and_then(|entry| entry.used.next_counter())
+}
+
+/// Each step or counter the server looks at, and what it would say to its code.
 pub(super) fn checked(
     record: &Record,
     of: &Authenticator,
-    period: Period,
     now: UnixTime,
     policy: &Policy,
 ) -> Vec<Checked> {
-    let center = TimeStep::at(now, period);
     let entry = record.state.authenticator(of.generation);
     let learned = entry.map_or(0, |entry| entry.drift.learned(policy.max_drift));
-    let look = |offset| {
-        let step = center.offset(offset)?;
-        let code = code(of, step);
+    let look = |factor: u64, offset| {
+        let code = code(of, TimeStep::new(factor));
         let verdict = asked(record, &code, now, policy);
-        Some(Checked {
-            step: step.number(),
+        Checked {
+            step: of.kind.period().map(|_| factor),
+            counter: of.kind.period().is_none().then_some(factor),
             offset,
             code,
             verdict,
-        })
+        }
     };
-    drift::offsets(policy.window, learned)
-        .filter_map(look)
-        .collect()
+    match of.kind {
+        Kind::Totp { period } => {
+            let center = TimeStep::at(now, period);
+            let steps = drift::offsets(policy.window, learned)
+                .filter_map(|offset| Some((center.offset(offset)?, offset)));
+            steps
+                .map(|(step, offset)| look(step.number(), offset))
+                .collect()
+        }
+        Kind::Hotp => {
+            let next = next_counter(record, of);
+            let counters = (0..=i64::from(policy.look_ahead))
+                .filter_map(|ahead| Some((next?.checked_add_signed(ahead)?, ahead)));
+            counters
+                .map(|(counter, ahead)| look(counter, ahead))
+                .collect()
+        }
+    }
 }
 
 pub(super) fn code(of: &Authenticator, step: TimeStep) -> String {

@@ -1,19 +1,20 @@
-//! `remove`: everything kept of a user goes.
+//! `remove`: everything kept of a user goes, or one of her authenticators.
 
 use std::path::Path;
 
-use otp::store::Store;
-use otp::user::Account;
+use otp::store::{Store, TakenAway};
+use otp::user::{Account, UserName};
 use otp::verify::Record;
 
 use super::Context;
-use crate::failure::{Ending, Failure};
+use crate::failure::{Ending, Failure, Kind};
 use crate::house::House;
+use crate::journal::quoted;
 use crate::pam_stack;
 use crate::report::shown::Done;
 use crate::report::standing::Status;
 use crate::report::words;
-use crate::{account, cli, clock};
+use crate::{account, choice, cli, clock};
 
 pub(super) fn run(context: Context<'_>, args: &cli::Remove) -> Result<Ending, Failure> {
     let house = House::open(context.config)?;
@@ -21,6 +22,9 @@ pub(super) fn run(context: Context<'_>, args: &cli::Remove) -> Result<Ending, Fa
     let user = words::printable(account.name.as_str());
     if !house.store.users()?.contains(&account.name) {
         return Err(Failure::nothing_kept(&account.name));
+    }
+    if let Some(name) = &args.name {
+        return one(context, &house, &account, name, args.yes);
     }
     context.agrees(
         args.yes,
@@ -37,6 +41,57 @@ pub(super) fn run(context: Context<'_>, args: &cli::Remove) -> Result<Ending, Fa
     let status = &status;
     context.report.answer(&Done { said, status })?;
     Ok(Ending::Done)
+}
+
+/// One authenticator of several goes; all else stays.
+fn one(
+    context: Context<'_>,
+    house: &House,
+    account: &Account,
+    name: &str,
+    yes: bool,
+) -> Result<Ending, Failure> {
+    let user = words::printable(account.name.as_str());
+    let shown = quoted(name);
+    let known = house.store.read(account)?.enrollment.unwrap_or_default();
+    let known = &known.authenticators;
+    match known.as_slice() {
+        [] => return Err(Failure::not_enrolled(&account.name)),
+        [only] if only.name == name => return Err(last(&account.name, name)),
+        several if several.iter().all(|one| one.name != name) => {
+            return Err(choice::no_such(&account.name, name, known));
+        }
+        _ => {}
+    }
+    context.agrees(
+        yes,
+        &format!("This takes the authenticator {shown} from {user}."),
+    )?;
+    match house.store.remove_authenticator(account, name)? {
+        TakenAway::Gone => {}
+        TakenAway::NoSuch => return Err(choice::no_such(&account.name, name, &[])),
+        TakenAway::Last => return Err(last(&account.name, name)),
+    }
+    let rest = format!("name={shown}");
+    context.log("authenticator-removed", &rest, account.name.as_str());
+    let record = house.store.read(account)?;
+    let status = Status::of(&record, clock::now(), &house.policy);
+    let status = &status.with_gone(account.uid.is_none());
+    let said = format!(
+        "{shown} is removed: its codes are refused from now on. The rest of {user} is as it was."
+    );
+    context.report.answer(&Done { said, status })?;
+    Ok(Ending::Done)
+}
+
+fn last(user: &UserName, name: &str) -> Failure {
+    Failure::new(
+        Kind::LastAuthenticator,
+        format!(
+            "{} is the only authenticator {user} has, and nothing has changed: 'otpctl remove {user}' takes everything of hers",
+            quoted(name)
+        ),
+    )
 }
 
 /// Whether she can still log in.

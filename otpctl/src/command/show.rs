@@ -1,26 +1,23 @@
 //! `show`: the QR code and the key again, for a second device. Logged.
 
+use otp::enrollment::Kind;
 use otp::state::AuthenticatorState;
 use otp::store::Store;
 
 use super::Context;
-use crate::account;
-use crate::cli;
 use crate::failure::{Ending, Failure};
 use crate::house::House;
+use crate::journal::quoted;
 use crate::qr::{self, Form, Saved};
 use crate::report::enrollment::{Setup, Showing};
+use crate::{account, choice, cli};
 
 pub(super) fn run(context: Context<'_>, args: &cli::Show) -> Result<Ending, Failure> {
     let form = Form::parse(&args.qr.qr)?;
     let account = account::present(&args.user)?;
     let house = House::open(context.config)?;
     let record = house.store.read(&account)?;
-    let authenticator = record
-        .enrollment
-        .as_ref()
-        .and_then(|enrollment| enrollment.authenticators.first())
-        .ok_or_else(|| Failure::not_enrolled(&account.name))?;
+    let authenticator = choice::authenticator(&record, args.which.name.as_deref(), "show")?;
     let entry = record
         .state
         .authenticator(authenticator.generation)
@@ -30,12 +27,16 @@ pub(super) fn run(context: Context<'_>, args: &cli::Show) -> Result<Ending, Fail
     let picture = qr::picture(&setup.uri)?;
     let saved = Saved::new(&picture, &form)?;
     // Logged before it is seen.
-    context.log("secret-shown", "", account.name.as_str());
+    let rest = format!("name={}", quoted(&authenticator.name));
+    context.log("secret-shown", &rest, account.name.as_str());
     context.report.answer(&Showing {
         setup: &setup,
         picture: &picture,
         form: &form,
     })?;
     saved.keep();
+    if authenticator.kind == Kind::Hotp {
+        context.report.hint("It counts: on two devices each falls behind when the other is used. Better give the second a secret of its own (otpctl enroll --add).");
+    }
     Ok(Ending::Done)
 }

@@ -1,4 +1,4 @@
-//! `unlock`, `disable`, `enable`: what an administrator switches in a user's state.
+//! `unlock`, `forget`, `disable`, `enable`: what an administrator switches in a user's state.
 
 use otp::state::State;
 use otp::store::Store;
@@ -16,6 +16,7 @@ use crate::{account, clock};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Switch {
     Unlock,
+    Forget,
     Disable,
     Enable,
 }
@@ -58,6 +59,7 @@ impl Switch {
     fn apply(self, state: &mut State) {
         match self {
             Self::Unlock => state.throttle.clear(),
+            Self::Forget => state.remembered.clear(),
             Self::Disable => state.disabled = true,
             Self::Enable => state.disabled = false,
         }
@@ -67,6 +69,7 @@ impl Switch {
     const fn word(self) -> &'static str {
         match self {
             Self::Unlock => "unlocked",
+            Self::Forget => "forgotten",
             Self::Disable => "disabled",
             Self::Enable => "enabled",
         }
@@ -75,6 +78,7 @@ impl Switch {
     fn said(self, user: &str) -> String {
         match self {
             Self::Unlock => format!("{user} is held no longer, and her failures are forgotten."),
+            Self::Forget => format!("{user} is asked for a code again wherever she comes from."),
             Self::Disable => format!(
                 "{user} is disabled: every code of hers is refused. It exempts her from nothing. Back: otpctl enable {user}"
             ),

@@ -62,6 +62,13 @@ enum Impression {
     Negative,
 }
 
+/// Whether a module says who somebody is: by a password, a token, anything but what proves nothing.
+pub(super) fn proves(module: &Module) -> bool {
+    let name = module.name.as_str();
+    let is_other = [MODULE, "pam_deny.so", "pam_rootok.so", "pam_faillock.so"].contains(&name);
+    !is_other && !PROVES_NOTHING.contains(&name)
+}
+
 /// Whether the login succeeds.
 pub(crate) fn play(lines: &[Line], answers: Answers) -> bool {
     run(lines, answers, Impression::None) == Impression::Positive

@@ -1,6 +1,6 @@
 //! An authenticator's one showing, and the recovery codes that come with it.
 
-use otp::enrollment::Authenticator;
+use otp::enrollment::{Authenticator, Kind};
 use otp::qr::Picture;
 use otp::state::AuthenticatorState;
 use otp::store::Enrolled;
@@ -18,10 +18,12 @@ pub(crate) struct Setup {
     pub(crate) user: String,
     pub(crate) uri: Zeroizing<String>,
     secret: Zeroizing<String>,
+    name: String,
     kind: &'static str,
     algorithm: &'static str,
     digits: usize,
     period: Option<u64>,
+    counter: Option<u64>,
     words: String,
 }
 
@@ -35,10 +37,15 @@ impl Setup {
             user: user.to_owned(),
             uri: uri::otpauth(authenticator, state),
             secret: authenticator.secret.to_base32(),
+            name: authenticator.name.clone(),
             kind: authenticator.kind.name(),
             algorithm: authenticator.algorithm.name(),
             digits: authenticator.length.digits(),
             period: authenticator.kind.period().map(Period::as_secs),
+            counter: match authenticator.kind {
+                Kind::Totp { .. } => None,
+                Kind::Hotp => state.used.next_counter(),
+            },
             words: words::authenticator(authenticator),
         }
     }
@@ -48,10 +55,12 @@ impl Setup {
             user: &self.user,
             uri: &self.uri,
             secret: &self.secret,
+            name: &self.name,
             r#type: self.kind,
             algorithm: self.algorithm,
             digits: self.digits,
             period: self.period,
+            counter: self.counter,
             recovery_codes: recovery_codes
                 .map(|codes| codes.iter().map(|code| code.as_str()).collect()),
         }
@@ -64,10 +73,12 @@ struct Object<'a> {
     user: &'a str,
     uri: &'a str,
     secret: &'a str,
+    name: &'a str,
     r#type: &'static str,
     algorithm: &'static str,
     digits: usize,
     period: Option<u64>,
+    counter: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery_codes: Option<Vec<&'a str>>,
 }
@@ -163,20 +174,26 @@ impl Answer for Welcome<'_> {
         let drift = drift.map_or_else(String::new, |drift| {
             format!(" Her phone's clock is {drift}, which is fine.")
         });
-        let done = match self.came_of_it {
-            Enrolled::Replaced => "enrolled anew; the old secret no longer works",
-            _ => "enrolled",
-        };
-        page.paragraph(&format!("{user} is {done}.{drift}"));
+        let name = words::printable(&self.setup.name);
+        page.paragraph(&match self.came_of_it {
+            Enrolled::Replaced => {
+                format!("{user} is enrolled anew; the old secret no longer works.{drift}")
+            }
+            Enrolled::Added => format!("{user} has {name} beside what she had.{drift}"),
+            _ => format!("{user} is enrolled.{drift}"),
+        });
         if self.confirmed.is_some() {
-            page.paragraph("The code just typed is used up; the next one logs her in.");
+            page.paragraph(match self.setup.period {
+                Some(_) => "The code just typed is used up; the next one logs her in.",
+                None => "The codes just typed are used up; the next one logs her in.",
+            });
         }
         page.blank();
         if !self.recovery_codes.is_empty() {
             recovery(page, self.recovery_codes);
         }
         page.paragraph(
-            "Next: otpctl doctor sshd   (says what is missing before ssh asks for codes)",
+            "Next: otpctl try sshd   (asks for codes at ssh logins, takes itself back unless you confirm)",
         );
     }
 }

@@ -1,13 +1,12 @@
 //! How a user stands.
 
-use otp::enrollment::{Authenticator, Kind};
 use otp::issued::{MAX_ATTEMPTS, StoredCode};
 use otp::policy::Policy;
-use otp::state::State;
-use otp::time::{Period, UnixTime};
-use otp::verify::{Method, Record};
+use otp::time::UnixTime;
+use otp::verify::Record;
 use serde::Serialize;
 
+use super::device::Standing;
 use super::words::{self, Stamp};
 use super::{Answer, Page, Tint};
 
@@ -23,6 +22,7 @@ pub(crate) struct Status {
     pub(crate) locked: bool,
     pub(crate) issued: Vec<Pending>,
     recovery_codes_left: Option<usize>,
+    remembered: Vec<Known>,
     #[serde(skip)]
     recovery_codes: usize,
     #[serde(skip)]
@@ -40,21 +40,11 @@ pub(crate) struct Last {
     pub(super) user: String,
 }
 
-/// How an authenticator stands.
+/// An address from where no code is asked for.
 #[derive(Serialize)]
-struct Standing {
-    name: String,
-    r#type: &'static str,
-    algorithm: &'static str,
-    digits: usize,
-    period: Option<u64>,
-    drift: Option<i32>,
-    last_used_at: Option<Stamp>,
-    last_origin: Option<String>,
-    #[serde(skip)]
-    words: String,
-    #[serde(skip)]
-    enrolled_at: UnixTime,
+struct Known {
+    origin: String,
+    until: Stamp,
 }
 
 /// An issued code that is still good.
@@ -90,13 +80,14 @@ impl Status {
             disabled: record.state.disabled,
             authenticators: authenticators
                 .iter()
-                .map(|authenticator| Standing::of(authenticator, &record.state))
+                .map(|authenticator| Standing::of(authenticator, &record.state, policy))
                 .collect(),
             failures: throttle.failures,
             throttled_until: throttle.held_until(now, &bounds).map(Stamp),
             locked: throttle.failures >= policy.throttle.lock_after,
             issued,
             recovery_codes_left: left,
+            remembered: remembered(record, now, policy),
             recovery_codes: list.map_or(0, |list| list.digests.len()),
             last: record.state.last.map(|last| Last {
                 at: Stamp(last.at),
@@ -151,40 +142,19 @@ impl Status {
     }
 }
 
-impl Standing {
-    fn of(authenticator: &Authenticator, state: &State) -> Self {
-        let entry = state.authenticator(authenticator.generation);
-        let used_at = entry.and_then(|entry| entry.last_used_at);
-        // The record keeps where the last code of any kind came from: it is this one's if their times agree.
-        let last = state
-            .last
-            .filter(|last| last.method == method(authenticator.kind) && Some(last.at) == used_at);
-        Self {
-            name: authenticator.name.clone(),
-            r#type: authenticator.kind.name(),
-            algorithm: authenticator.algorithm.name(),
-            digits: authenticator.length.digits(),
-            period: authenticator.kind.period().map(Period::as_secs),
-            drift: used_at.and_then(|_| entry.map(|entry| entry.drift.last)),
-            last_used_at: used_at.map(Stamp),
-            last_origin: last.map(|last| last.origin.to_string()),
-            words: words::authenticator(authenticator),
-            enrolled_at: authenticator.enrolled_at,
-        }
-    }
-
-    fn drift_words(&self) -> Option<String> {
-        let steps = self.drift.filter(|_| self.last_used_at.is_some())?;
-        words::drift(steps.into(), self.period?)
-    }
-}
-
-/// What an accepted code of such an authenticator is called.
-const fn method(kind: Kind) -> Method {
-    match kind {
-        Kind::Totp { .. } => Method::Totp,
-        Kind::Hotp => Method::Hotp,
-    }
+/// The addresses from where she is not asked now.
+fn remembered(record: &Record, now: UnixTime, policy: &Policy) -> Vec<Known> {
+    let Some(span) = policy.remember else {
+        return Vec::new();
+    };
+    let known = record.state.remembered.iter();
+    known
+        .filter(|known| known.at <= now && now < known.at.plus(span))
+        .map(|known| Known {
+            origin: known.origin.to_string(),
+            until: Stamp(known.at.plus(span)),
+        })
+        .collect()
 }
 
 impl Pending {
@@ -215,22 +185,30 @@ impl Pending {
 impl Answer for Status {
     fn page(&self, page: &mut Page) {
         let user = words::printable(&self.user);
-        let mut told = self.authenticators.iter();
-        match told.next() {
-            Some(first) => {
-                let day = words::day(first.enrolled_at);
-                let what = format!("enrolled {day}, {}", first.words);
+        match self.authenticators.as_slice() {
+            [only] => {
+                let day = words::day(only.enrolled_at);
+                let what = format!("enrolled {day}, {}", only.words);
                 page.tinted_row(&user, Tint::Strong, &what);
+                if let Some(place) = only.place_words() {
+                    let label = if only.period.is_some() {
+                        "clock"
+                    } else {
+                        "token"
+                    };
+                    page.row(label, &place);
+                }
             }
-            None if self.enrolled => page.tinted_row(&user, Tint::Strong, "recovery codes only"),
-            None => page.tinted_row(&user, Tint::Strong, "not enrolled"),
-        }
-        for other in told {
-            let day = words::day(other.enrolled_at);
-            page.row(
-                "",
-                &format!("{} {day}, {}", words::printable(&other.name), other.words),
-            );
+            [] if self.enrolled => page.tinted_row(&user, Tint::Strong, "recovery codes only"),
+            [] => page.tinted_row(&user, Tint::Strong, "not enrolled"),
+            several => {
+                let count = words::count(several.len() as u64, "authenticator");
+                page.tinted_row(&user, Tint::Strong, &format!("enrolled with {count}"));
+                for (index, one) in several.iter().enumerate() {
+                    let label = if index == 0 { "codes from" } else { "" };
+                    page.row(label, &one.line(page.now()));
+                }
+            }
         }
         self.page_of_use(page);
         if self.recovery_codes_left.is_some() {
@@ -238,6 +216,14 @@ impl Answer for Status {
             page.row(
                 "recovery",
                 &format!("{left} of {} left", self.recovery_codes),
+            );
+        }
+        for (index, known) in self.remembered.iter().enumerate() {
+            let end = words::end(known.until.0, page.now());
+            let label = if index == 0 { "remembered" } else { "" };
+            page.row(
+                label,
+                &format!("{} until {end}", words::origin(&known.origin)),
             );
         }
         for (index, code) in self.issued.iter().enumerate() {
@@ -269,7 +255,10 @@ impl Status {
             page.tinted_row("disabled", Tint::Warning, &text);
         }
         if let Some(last) = &self.last {
-            let drift = self.authenticators.iter().find_map(Standing::drift_words);
+            let drift = match self.authenticators.as_slice() {
+                [only] => only.drift_words(),
+                _ => None,
+            };
             let drift = drift.map_or_else(String::new, |drift| format!(" (clock {drift})"));
             let kind = match last.method {
                 "totp" => String::new(),
@@ -314,6 +303,12 @@ impl Answer for Listed<'_> {
             |last| format!("last used {}", words::moment(last.at.0, page.now())),
         );
         let mut more = Vec::new();
+        if self.status.authenticators.len() > 1 {
+            more.push(words::count(
+                self.status.authenticators.len() as u64,
+                "authenticator",
+            ));
+        }
         if self.status.failures > 0 {
             more.push(words::count(self.status.failures, "failure"));
         }

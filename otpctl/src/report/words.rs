@@ -96,6 +96,12 @@ pub(crate) fn count(n: impl TryInto<u64>, unit: &str) -> String {
     }
 }
 
+/// "1 code was", "2 codes were".
+pub(crate) fn were(n: i64, unit: &str) -> String {
+    let verb = if n == 1 { "was" } else { "were" };
+    format!("{} {verb}", count(n, unit))
+}
+
 /// How far a phone's clock is off, from steps: as near as a code can tell.
 pub(crate) fn drift(steps: i64, period: u64) -> Option<String> {
     let off = Duration::from_secs(steps.unsigned_abs().saturating_mul(period));

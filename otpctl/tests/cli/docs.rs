@@ -7,10 +7,12 @@ use crate::scripts::VERBS;
 use crate::world::{Machine, on_a_machine};
 
 const README: &str = include_str!("../../../README.md");
+const GUIDE: &str = include_str!("../../../docs/guide/ssh.md");
 const FIRST_LOGIN: &str = include_str!("../../../docs/guide/first-login.md");
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     ("README.md", README),
-    ("first-login.md", FIRST_LOGIN),
+    ("docs/guide/ssh.md", GUIDE),
+    ("docs/guide/first-login.md", FIRST_LOGIN),
     ("SECURITY.md", include_str!("../../../SECURITY.md")),
     (
         "README.Debian",
@@ -30,8 +32,9 @@ fn commands(text: &str) -> Vec<String> {
     for (before, part) in quoted {
         let lead = before.rsplit(['"', '|']).next().unwrap_or_default().trim();
         let is_command = ["", "#", "$", "sudo", ".Dl", "Example:"].contains(&lead)
-            || lead.ends_with("Revoke:")
-            || lead.ends_with("backup:");
+            || ["Revoke:", "backup:", "device:", "devices:", "counts:"]
+                .iter()
+                .any(|end| lead.ends_with(end));
         if is_command {
             let command = &part[part.find("otpctl ").unwrap()..];
             let command = command.split("   ").next().unwrap();
@@ -67,11 +70,15 @@ fn every_command_in_the_documents_is_one() {
         let policy = include_str!("../../../etc/otp.toml");
         fs::write("/etc/security/otp.toml", policy).unwrap();
         fs::write("otp.toml.new", policy).unwrap();
+        fs::write("seed", "3132333435363738393031323334353637383930\n").unwrap();
+        fs::write("three-codes", "755224\n287082\n359152\n").unwrap();
         let mut tried = 0;
         let helps = VERBS.map(|verb| (verb, machine.otpctl(&[verb, "--help"]).out));
         let texts = helps.iter().map(|(verb, help)| (*verb, help.as_str()));
         for (name, text) in DOCUMENTS.into_iter().chain(texts) {
             for command in commands(text) {
+                // With one device, whatever the command before has made of her.
+                machine.otpctl(&["remove", "alice", "--yes"]);
                 machine.otpctl(&["enroll", "alice", "--json"]);
                 assert!(is_understood(machine, &command), "{name}: {command}");
                 tried += 1;
@@ -166,4 +173,77 @@ fn sshd_faults(machine: &Machine) -> Vec<String> {
     names
         .filter(|name| !["module", "clock"].contains(&name.as_str()))
         .collect()
+}
+
+/// What a difference in the guide leaves of a file: its lines that stay and those that come.
+fn file_after(diff: &str, path: &str) -> String {
+    let (_, rest) = diff.split_once(&format!("+++ {path}\n")).unwrap();
+    let lines = rest
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.starts_with("--- "));
+    let kept = lines.filter_map(|line| line.strip_prefix([' ', '+']));
+    kept.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn both_ways_of_the_guide_are_healthy() {
+    on_a_machine(|machine| {
+        fs::write("/etc/pam.d/common-auth", "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n").unwrap();
+        fs::create_dir("/etc/ssh/sshd_config.d").unwrap();
+        let main =
+            "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nKbdInteractiveAuthentication no\n";
+        fs::write("/etc/ssh/sshd_config", main).unwrap();
+        machine.otpctl(&["enroll", "alice"]);
+        let diffs: Vec<&str> = GUIDE
+            .split("```diff\n")
+            .skip(1)
+            .map(|part| part.split("```").next().unwrap())
+            .collect();
+        assert_eq!(diffs.len(), 2);
+        for diff in diffs {
+            for path in ["/etc/pam.d/sshd", "/etc/ssh/sshd_config.d/otp.conf"] {
+                fs::write(path, file_after(diff, path)).unwrap();
+            }
+            assert_eq!(sshd_faults(machine), [""; 0], "{diff}");
+        }
+    });
+}
+
+/// Where the tests stand that docs/faults.md names.
+const TESTS: [(&str, &str); 6] = [
+    ("doctor::pam", include_str!("doctor/pam.rs")),
+    ("doctor::sshd", include_str!("doctor/sshd.rs")),
+    ("doctor::machine", include_str!("doctor/machine.rs")),
+    ("trying", include_str!("trying.rs")),
+    ("terminal", include_str!("terminal.rs")),
+    (
+        "e2e",
+        concat!(
+            include_str!("../../../tests/e2e/cases/55-try.sh"),
+            include_str!("../../../tests/e2e/cases/90-package.sh")
+        ),
+    ),
+];
+
+#[test]
+fn every_fault_of_others_has_a_thread_and_a_test_of_its_own() {
+    let text = include_str!("../../../docs/faults.md");
+    let rows: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("](https://"))
+        .collect();
+    assert!(rows.len() >= 25, "only {} faults", rows.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let name = cell.split('`').nth(1).unwrap();
+        assert!(seen.insert(name), "{name} stands for two faults");
+        let (place, test, begins) = match name.rsplit_once("::") {
+            Some((place, test)) => (place, test, format!("#[test]\nfn {test}()")),
+            None => ("e2e", name, format!("\n{name}() {{")),
+        };
+        let source = TESTS.iter().find(|(known, _)| *known == place).unwrap().1;
+        assert!(source.contains(&begins), "{test} is no test of {place}");
+    }
 }

@@ -1,12 +1,49 @@
 //! doctor, on a machine made for it.
 
+mod machine;
+mod pam;
+mod sshd;
+
 use std::fs;
 
 use crate::world::{Machine, on_a_machine};
 
+/// What a check of this name says; empty where nothing is wrong and nothing is to be known.
+fn told(machine: &Machine, service: &str, name: &str) -> String {
+    let health = machine.json(&["doctor", service]);
+    let checks = health["checks"].as_array().unwrap().clone();
+    let check = checks
+        .iter()
+        .find(|check| check["name"] == name && !check["fix"].is_null());
+    check.map_or_else(String::new, |check| {
+        check["detail"].as_str().unwrap().to_owned()
+    })
+}
+
+/// That this check, and no other, is a fault of sshd and says so.
+#[track_caller]
+fn finds(machine: &Machine, name: &str, saying: &str) {
+    assert_eq!(faults(machine), [name]);
+    let told = told(machine, "sshd", name);
+    assert!(told.contains(saying), "{told}");
+}
+
+/// That nothing is at fault, and this is to be known.
+#[track_caller]
+fn notes(machine: &Machine, name: &str, saying: &str) {
+    assert_eq!(faults(machine), [""; 0]);
+    let told = told(machine, "sshd", name);
+    assert!(told.contains(saying), "{told}");
+}
+
 fn set_up(machine: &Machine, pam: &str, sshd: &str) {
     fs::write("/etc/pam.d/common-auth", "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n").unwrap();
     fs::write("/etc/pam.d/sshd", pam).unwrap();
+    fs::write(
+        "/etc/pam.d/common-account",
+        "account required pam_unix.so\n",
+    )
+    .unwrap();
     fs::write("/etc/ssh/sshd_config", sshd).unwrap();
     machine.otpctl(&["enroll", "alice"]);
 }
@@ -31,6 +68,8 @@ fn faults(machine: &Machine) -> Vec<String> {
         .collect()
 }
 
+/// Below the password.
+const LINE: &str = "@include common-auth\nauth required pam_otp.so\n";
 const ON: &str = "UsePAM yes\nKbdInteractiveAuthentication yes\n";
 
 #[test]

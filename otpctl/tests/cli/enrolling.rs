@@ -30,7 +30,7 @@ fn enrolling_prints_everything_an_app_needs_once() {
             )
         );
         let keys: Vec<&String> = made.as_object().unwrap().keys().collect();
-        assert_eq!(keys.len(), 8, "{keys:?}");
+        assert_eq!(keys.len(), 10, "{keys:?}");
         assert_eq!(
             (made["user"].as_str(), made["type"].as_str()),
             (Some("alice"), Some("totp"))
@@ -134,7 +134,7 @@ fn what_is_asked_for_wrongly_changes_nothing() {
                 "control character",
             ),
             (vec!["enroll", "alice", "--qr", "picture.jpg"], ".png"),
-            (vec!["enroll", "alice", "--type", "hotp"], "later version"),
+            (vec!["enroll", "alice", "--type", "sms"], "totp, hotp"),
             (vec!["enroll", "a\tb"], "control character"),
             (vec!["enroll"], "USER"),
         ] {
@@ -306,7 +306,7 @@ fn who_was_enrolled_or_shown_is_logged_and_no_secret_is() {
             "{lines:?}"
         );
         assert!(
-            found(": secret-shown by=uid:") && found(": disabled by=uid:"),
+            found(": secret-shown name=\"app\" by=uid:") && found(": disabled by=uid:"),
             "{lines:?}"
         );
         assert!(

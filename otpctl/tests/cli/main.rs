@@ -13,12 +13,15 @@
 
 mod codes;
 mod demo;
+mod devices;
 mod docs;
 mod doctor;
 mod enrolling;
+mod fleet;
 mod hostile;
 mod looking;
 mod picture;
 mod scripts;
 mod terminal;
+mod trying;
 mod world;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 18] = [
+pub const VERBS: [&str; 23] = [
     "enroll",
     "issue",
     "revoke",
@@ -15,15 +15,20 @@ pub const VERBS: [&str; 18] = [
     "status",
     "list",
     "unlock",
+    "resync",
+    "forget",
     "disable",
     "enable",
     "remove",
     "recovery",
     "show",
+    "import",
+    "export",
     "explain",
     "demo",
     "sweep",
     "doctor",
+    "try",
     "policy",
     "completions",
 ];
@@ -85,7 +90,7 @@ fn usage_errors_are_one_sentence_and_json_where_asked() {
             vec!["enroll"],
             vec!["enroll", "alice", "--nope"],
             vec!["demo", "hotp"],
-            vec!["try"],
+            vec!["try", "su", "--keep"],
         ] {
             let said = machine.otpctl(&args).exits(2);
             assert!(

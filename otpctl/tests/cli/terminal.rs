@@ -12,7 +12,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
-use otp::hotp::{Algorithm, CodeLength};
+use otp::hotp::{self, Algorithm, CodeLength};
 use otp::secret::Secret;
 use otp::time::{Period, TimeStep};
 use otp::totp;
@@ -109,7 +109,7 @@ impl Session {
         exit
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(
             Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
             signal,
@@ -127,6 +127,72 @@ fn code(screen: &str, steps: i64) -> String {
     totp::code(&secret, Algorithm::Sha1, CodeLength::SIX, step)
         .expose()
         .to_owned()
+}
+
+/// The code of this counter, of the token whose secret is shown.
+fn counted(screen: &str, counter: u64) -> String {
+    let (_, rest) = screen.rsplit_once("secret=").unwrap();
+    let secret = Secret::from_base32(rest.split('&').next().unwrap()).unwrap();
+    let code = hotp::code(&secret, Algorithm::Sha1, CodeLength::SIX, counter);
+    code.expose().to_owned()
+}
+
+#[test]
+fn a_token_proves_itself_by_two_codes_in_a_row() {
+    on_a_machine(|machine| {
+        let args = ["enroll", "alice", "--type", "hotp", "--qr", "none"];
+        let mut session = Session::start(machine, &args, 100);
+        let asked = "Code the token shows now: ";
+        let shown = session.until(asked);
+        session.type_keys(&format!("{}\r", counted(&shown, 3)));
+        session.until("And the one after it: ");
+        // One that is no code of it at all: from the beginning.
+        session.type_keys("000000\r");
+        let told = session.until(asked);
+        assert!(told.contains("That is no code of this secret"), "{told}");
+        session.type_keys(&format!("{}\r", counted(&shown, 4)));
+        session.until("And the one after it: ");
+        assert!(!Path::new("/var/lib/pam_otp/secrets/alice").exists());
+        session.type_keys(&format!("{}\r", counted(&shown, 5)));
+        let rest = session.end();
+        assert!(rest.contains("alice is enrolled."), "{rest}");
+        assert!(rest.contains("The codes just typed are used up"), "{rest}");
+        assert_eq!(session.exit(), 0);
+        let verify = |counter| {
+            let code = counted(&shown, counter);
+            machine.otpctl_with(&["verify", "alice"], &code)
+        };
+        verify(5).exits(1);
+        verify(6).exits(0);
+    });
+}
+
+#[test]
+fn three_codes_in_a_row_are_asked_for_and_shown_as_they_are_typed() {
+    on_a_machine(|machine| {
+        let made = machine.json(&["enroll", "alice", "--type", "hotp"]);
+        let uri = made["uri"].as_str().unwrap();
+        let mut session = Session::start(machine, &["resync", "alice"], 100);
+        for (counter, prompt) in
+            (70..).zip(["A code: ", "The one after it: ", "And the one after that: "])
+        {
+            session.until(prompt);
+            session.type_keys(&format!("{}\r", counted(uri, counter)));
+        }
+        let rest = session.end();
+        assert!(
+            rest.contains(&counted(uri, 72)) && rest.contains("70 codes were skipped"),
+            "{rest}"
+        );
+        assert_eq!(session.exit(), 0);
+        let mut session = Session::start(machine, &["resync", "alice"], 100);
+        session.until("A code: ");
+        session.type_keys("\x03");
+        assert!(session.end().contains("given up; nothing has changed"));
+        assert_eq!(session.exit(), 1);
+        let next = counted(uri, 73);
+        machine.otpctl_with(&["verify", "alice"], &next).exits(0);
+    });
 }
 
 const ASKED: &str = "Code the app shows now: ";

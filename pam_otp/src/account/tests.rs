@@ -20,7 +20,7 @@ use otp::user::{Account, UserName};
 use otp::verify::Verdict;
 use zeroize::Zeroizing;
 
-use crate::login::{Machine, SecretText, Sight};
+use crate::login::{Machine, SecretText, Sight, Way};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -131,7 +131,7 @@ impl Machine for Book {
         _: &[u8],
         _: Option<&Account>,
         _: &Passcode,
-        _: Origin,
+        _: Way,
         _: &Policy,
     ) -> Result<(Verdict, History), Failure> {
         panic!("no account line judges a login")

@@ -143,7 +143,7 @@ impl Machine for Site {
         _: &[u8],
         account: Option<&Account>,
         passcode: &Passcode,
-        origin: Origin,
+        way: Way,
         _: &Policy,
     ) -> Result<(Verdict, History), Failure> {
         self.does("judge")?;
@@ -151,7 +151,10 @@ impl Machine for Site {
             Passcode::Digits(digits) => digits.expose().to_owned(),
             Passcode::Recovery(_) => "recovery".to_owned(),
         };
-        self.done.borrow_mut().push(format!("{code} from {origin}"));
+        let (origin, service) = (way.origin, way.service.unwrap());
+        self.done
+            .borrow_mut()
+            .push(format!("{code} from {origin} by {service}"));
         let verdict = match account {
             None => Verdict::Refused(Reason::NotEnrolled),
             Some(_) if !self.enrolled => Verdict::Refused(Reason::NotEnrolled),
@@ -228,10 +231,13 @@ fn the_right_code_is_accepted_and_judged_where_it_came_from() {
     };
     assert_eq!(
         from("sshd", Some("198.51.100.7")),
-        "123456 from 198.51.100.7"
+        "123456 from 198.51.100.7 by sshd"
     );
-    assert_eq!(from("sshd", None), "123456 from local:1000");
-    assert_eq!(from("sudo", Some("198.51.100.7")), "123456 from local:1000");
+    assert_eq!(from("sshd", None), "123456 from local:1000 by sshd");
+    assert_eq!(
+        from("sudo", Some("198.51.100.7")),
+        "123456 from local:1000 by sudo"
+    );
 }
 
 #[test]

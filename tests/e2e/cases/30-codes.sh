@@ -172,3 +172,74 @@ it_replaces_a_secret_and_the_old_one_is_dead() {
     refused "$old"
     accepted "$(code)"
 }
+
+# --- tokens that count, several devices
+
+# counted COUNTER: what a token with this secret shows.
+counted() { oathtool --hotp --base32 --counter="$1" "$secret"; }
+
+it_accepts_codes_of_a_token_that_counts_each_once_and_in_its_order() {
+    otp_line
+    enroll --type hotp
+    accepted "$(counted 0)"
+    logged "accepted method=hotp offset=0 rhost=- user=\"$user\""
+    refused "$(counted 0)"
+    logged "refused reason=used rhost=- user=\"$user\""
+    accepted "$(counted 4)"
+    logged "accepted method=hotp offset=3 rhost=- user=\"$user\""
+    refused "$(counted 2)"
+    [ "$(otpctl status "$user" --json | jq '.authenticators[0].counter')" = 5 ] || fail "counter 5"
+}
+
+it_takes_the_seed_of_a_token_in_hexadecimal() {
+    otp_line
+    local seed=3132333435363738393031323334353637383930
+    otpctl enroll "$user" --type hotp --counter 3 --secret - --json >"$said" <<<"$seed"
+    secret=$(jq -r .secret "$said")
+    refused "$(oathtool --hotp --counter=2 "$seed")"
+    accepted "$(oathtool --hotp --counter=3 "$seed")"
+}
+
+it_brings_a_token_back_that_was_pressed_idly() {
+    otp_line
+    enroll --type hotp
+    refused "$(counted 300)"
+    otpctl resync "$user" --json >"$said" <<<"$(counted 301)"$'\n'"$(counted 302)"$'\n'"$(counted 303)"
+    [ "$(jq -r .result "$said")" = resynchronised ] || fail "resynchronised: $(cat "$said")"
+    refused "$(counted 303)"
+    logged "refused reason=used rhost=- user=\"$user\""
+    accepted "$(counted 304)"
+}
+
+it_learns_a_clock_by_three_codes_and_lets_none_of_them_in() {
+    otp_line
+    enroll
+    while [ $(($(date +%s) % 30)) -gt 20 ]; do sleep 1; done
+    refused "$(code 90)"
+    logged "refused reason=mismatch offset=3 rhost=- what=\"it is right for another time: a clock is off, or a token was pressed idly\" user=\"$user\""
+    otpctl resync "$user" --json >"$said" <<<"$(code 30)"$'\n'"$(code 60)"$'\n'"$(code 90)"
+    [ "$(jq .offset "$said")" = 3 ] || fail "offset 3: $(cat "$said")"
+    refused "$(code 90)"
+    accepted "$(code 120)"
+    # Used codes, told again later, move nothing.
+    exits 1 otpctl resync "$user" --json <<<"$(code 30)"$'\n'"$(code 60)"$'\n'"$(code 90)"
+    [ "$(jq -r .reason "$said")" = used ] || fail "used: $(cat "$said")"
+}
+
+it_keeps_two_devices_of_one_user_apart() {
+    otp_line
+    enroll --name phone
+    local phone=$secret token
+    exits 1 otpctl enroll "$user" --no-confirm --json --qr none
+    enroll --add --type hotp
+    token=$secret
+    [ ${#recovery[@]} = 0 ] || fail "no new recovery codes"
+    accepted "$(oathtool --hotp --base32 --counter=0 "$token")"
+    accepted "$(oathtool --totp --base32 "$phone")"
+    refused "$(oathtool --hotp --base32 --counter=0 "$token")"
+    exits 2 otpctl enroll "$user" --replace --no-confirm --json --qr none
+    otpctl remove "$user" --name phone --yes >"$said"
+    at=+30s refused "$(oathtool --totp --base32 --now "@$(($(date +%s) + 30))" "$phone")"
+    accepted "$(oathtool --hotp --base32 --counter=1 "$token")"
+    exits 1 otpctl remove "$user" --name token --yes
+}

@@ -159,7 +159,7 @@ fn a_command_with_a_call_that_fails_leaves_the_old_or_the_new_state_and_says_so(
             }
         }
         told(&format!(
-            "fault: enroll, enroll --replace, issue, revoke, recovery with {cases} failing system calls: old or new, whole"
+            "fault: commands with {cases} failing system calls: old or new, whole"
         ));
     });
 }

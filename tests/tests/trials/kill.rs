@@ -50,7 +50,7 @@ fn a_command_killed_at_any_call_leaves_the_old_or_the_new_state_whole() {
             }
         }
         told(&format!(
-            "kill: enroll, enroll --replace, issue, revoke, recovery killed at {cases} system calls: old or new, whole"
+            "kill: commands killed at {cases} system calls: old or new, whole"
         ));
     });
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use otp::policy::Policy;
+use otp::time::TimeStep;
 use tests::meddler::{Call, Program};
 use tests::pam::Login;
 use tests::sandbox::MODULE;
@@ -15,7 +16,7 @@ const RECOVERY: &str = "7kq2-m4tx-9bnc-2xwd";
 const STORED: &str = "48210937";
 
 /// The kinds of codes.
-pub const KINDS: [&str; 3] = ["totp", "stored", "recovery"];
+pub const KINDS: [&str; 4] = ["totp", "hotp", "stored", "recovery"];
 
 /// Alice, who has never logged in, with a code of one kind in her hand, and another for afterwards.
 pub struct Alice {
@@ -28,11 +29,18 @@ pub struct Alice {
 impl Alice {
     pub fn with(kind: &str) -> Self {
         wipe();
-        let phone = Phone::enrolled("alice", &[RECOVERY]);
+        let phone = match kind {
+            "hotp" => Phone::counting("alice", &[RECOVERY]),
+            _ => Phone::enrolled("alice", &[RECOVERY]),
+        };
         issue("alice", STORED, 600);
-        let now = step();
+        // A token begins with counter 0.
+        let now = match kind {
+            "hotp" => TimeStep::new(0),
+            _ => step(),
+        };
         let code = match kind {
-            "totp" => phone.code_of(now),
+            "totp" | "hotp" => phone.code_of(now),
             "stored" => STORED.to_owned(),
             _ => RECOVERY.to_owned(),
         };

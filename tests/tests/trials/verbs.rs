@@ -24,7 +24,7 @@ pub struct Verb {
     after: fn(&Self, &Phone, TimeStep, bool),
 }
 
-pub const VERBS: [Verb; 5] = [
+pub const VERBS: [Verb; 8] = [
     Verb {
         name: "enroll",
         words: &["enroll", "alice", "--secret", "-", "--json"],
@@ -47,6 +47,43 @@ pub const VERBS: [Verb; 5] = [
             phone
         },
         after: replaced,
+    },
+    Verb {
+        name: "enroll --add",
+        words: &["enroll", "alice", "--add", "--secret", "-", "--json"],
+        input: NEW_SECRET,
+        before: || {
+            wipe();
+            let phone = Phone::enrolled("alice", &[]);
+            assert!(accepts(&phone.code()));
+            phone
+        },
+        after: added,
+    },
+    Verb {
+        name: "remove --name",
+        words: &["remove", "alice", "--name", "phone", "--yes", "--json"],
+        input: "",
+        before: || {
+            wipe();
+            let phone = Phone::enrolled("alice", &[]);
+            let words = ["enroll", "alice", "--add", "--secret", "-", "--json"];
+            let added = Program::new(&[&[OTPCTL], &words[..]].concat()).reading(NEW_SECRET);
+            assert_eq!(added.run().code, Some(0));
+            phone
+        },
+        after: taken_away,
+    },
+    Verb {
+        name: "resync",
+        words: &["resync", "alice", "--json"],
+        // The first three codes of RFC 4226, appendix D.
+        input: "755224\n287082\n359152\n",
+        before: || {
+            wipe();
+            Phone::counting("alice", &[])
+        },
+        after: resynced,
     },
     Verb {
         name: "issue",
@@ -190,6 +227,52 @@ fn replaced(verb: &Verb, old: &Phone, before: TimeStep, done: bool) {
     assert!(by_new || !done, "it said so");
     verb.works_again();
     assert!(accepts(&second));
+}
+
+fn added(verb: &Verb, old: &Phone, before: TimeStep, done: bool) {
+    let new = Phone::with_secret("alice", NEW_SECRET);
+    let (first, second) = two_codes(&new);
+    assert!(!accepts(&old.code_of(before)), "what was used stays used");
+    let devices = standing()["authenticators"].as_array().map_or(0, Vec::len);
+    let is_added = accepts(&first);
+    assert_eq!(
+        devices,
+        1 + usize::from(is_added),
+        "it is whole or not there"
+    );
+    assert!(is_added || !done, "it said so");
+    assert_eq!(verb.again().code, Some(i32::from(is_added)), "again");
+    assert!(accepts(&second));
+    let (_, next) = two_codes(old);
+    assert!(accepts(&next), "the first is as it was");
+}
+
+fn taken_away(verb: &Verb, phone: &Phone, _: TimeStep, done: bool) {
+    let other = Phone::with_secret("alice", NEW_SECRET);
+    let devices = standing()["authenticators"].as_array().map_or(0, Vec::len);
+    let is_gone = devices == 1;
+    assert!(is_gone || devices == 2, "{devices}");
+    assert!(is_gone || !done, "it said so");
+    let (first, second) = two_codes(phone);
+    assert_eq!(accepts(&first), !is_gone);
+    assert_eq!(
+        verb.again().code,
+        Some(if is_gone { 3 } else { 0 }),
+        "again"
+    );
+    assert!(!accepts(&second));
+    assert!(accepts(&other.code()), "the other is as it was");
+}
+
+fn resynced(verb: &Verb, token: &Phone, _: TimeStep, done: bool) {
+    let next = standing()["authenticators"][0]["counter"].as_u64().unwrap();
+    assert!(next == 3 || next == 0, "{next}");
+    assert!(next == 3 || !done, "it said so");
+    assert_eq!(verb.again().code, Some(i32::from(next == 3)), "again");
+    for counter in 0..3 {
+        assert!(!accepts(&token.code_counted(counter)), "{counter}");
+    }
+    assert!(accepts(&token.code_counted(3)));
 }
 
 fn issued(verb: &Verb, _: &Phone, _: TimeStep, done: bool) {

@@ -10,7 +10,7 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use otp::policy::OnReadOnly;
 
-use crate::pam_stack::MODULE;
+use crate::pam_stack::{self, Line, MODULE, Module};
 use crate::report::health::Check;
 
 /// Less room than this and the next enrolment may not find any, in bytes.
@@ -23,7 +23,7 @@ const TIMEDATECTL: &str = "/usr/bin/timedatectl";
 const ELF_HEADER: usize = 20;
 
 /// The module's file: there, safe, and made for this machine.
-pub(super) fn module() -> Check {
+pub(in crate::command) fn module() -> Check {
     let Some(path) = module_directories()
         .into_iter()
         .map(|dir| dir.join(MODULE))
@@ -55,6 +55,33 @@ pub(super) fn module() -> Check {
             "apt install --reinstall libpam-otp",
         ),
     }
+}
+
+/// The modules that lines name and PAM does not find: each is a failure wherever it stands. Ours has its own check, unless
+/// the line says where it is.
+pub(super) fn modules(lines: &[Line]) -> Option<Check> {
+    let directories = module_directories();
+    let is_there = |module: &Module| {
+        // A path of its own stays what it is.
+        directories
+            .iter()
+            .any(|dir| dir.join(&module.path).exists())
+    };
+    let is_checked = |module: &Module| module.name != MODULE || module.path.starts_with('/');
+    let missing = pam_stack::modules(lines)
+        .into_iter()
+        .find(|(_, module)| !module.may_lack && is_checked(module) && !is_there(module));
+    let (line, module) = missing?;
+    let (file, number, path) = (&line.file, line.number, &module.path);
+    Some(Check::fault(
+        "modules",
+        format!(
+            "/etc/pam.d/{file} line {number} names {path}, which is not there: that line fails every login"
+        ),
+        format!(
+            "take the line out, or install what brings {path}; for ours the name alone will do: {MODULE}"
+        ),
+    ))
 }
 
 /// Where PAM looks: a directory for the machine's triplet, or the plain one.

@@ -1,6 +1,8 @@
 //! Policy and store: owners, modes, room, records of nobody, and people without a record.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use otp::policy::{DEFAULT_PATH, Policy};
 use otp::store::{Error, FileStore, Store, load_policy};
@@ -15,6 +17,8 @@ use crate::report::words;
 
 /// So many names are told; the rest is a number.
 const NAMES: usize = 8;
+/// By its path: root's own program, whatever the caller's PATH says.
+const GETENT: &str = "/usr/bin/getent";
 /// The first uid of people (login.defs of Debian), and the uid of nobody.
 const PEOPLE: std::ops::Range<u32> = 1000..65_534;
 
@@ -37,6 +41,17 @@ pub(super) fn checks(context: Context<'_>, lacks_nullok: bool) -> Vec<Check> {
         Err(error) => checks.push(Check::fault("store", error.to_string(), mend(&error))),
     }
     checks
+}
+
+/// What is wrong with a policy that a line names, where doctor goes by another.
+pub(super) fn other_policy(path: &Path) -> Option<Check> {
+    let error = load_policy(Some(path)).err()?;
+    let why = Failure::from(error).message;
+    Some(Check::fault(
+        "line-policy",
+        format!("a PAM line goes by {}: {why}", path.display()),
+        format!("otpctl policy --check {} names every fault", path.display()),
+    ))
 }
 
 fn mend(error: &Error) -> &'static str {
@@ -128,12 +143,11 @@ impl Found {
 
 /// People who have a shell and nothing to answer the prompt with.
 fn locked_out(store: &FileStore) -> Check {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let is_enrolled = |name: &str| {
         let record = account::present(name).map(|account| store.read(&account));
         matches!(record, Ok(Ok(record)) if record.enrollment.is_some())
     };
-    let mut without = people(&passwd);
+    let mut without = people();
     without.retain(|name| !is_enrolled(name));
     if without.is_empty() {
         return Check::good("locked-out", "everybody with a shell is enrolled");
@@ -145,8 +159,19 @@ fn locked_out(store: &FileStore) -> Check {
     )
 }
 
+/// Those who log in, as the passwd database lists them: `getent` knows directories that do list theirs, too.
+pub(super) fn people() -> Vec<String> {
+    let asked = Command::new(GETENT).arg("passwd").output();
+    let listed = asked.ok().filter(|output| output.status.success());
+    let passwd = listed.map_or_else(
+        || fs::read_to_string("/etc/passwd").unwrap_or_default(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    people_in(&passwd)
+}
+
 /// Those who log in: root and people, with a shell.
-fn people(passwd: &str) -> Vec<String> {
+fn people_in(passwd: &str) -> Vec<String> {
     let person = |line: &str| {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, uid, _, _, _, shell] = fields.as_slice() else {
@@ -178,7 +203,7 @@ mod tests {
     #[test]
     fn those_who_log_in_have_a_shell() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nalice:x:1000:1000::/home/alice:/bin/sh\nbot:x:1001:1001::/:/bin/false\nnobody:x:65534:65534::/:/bin/sh\nbroken line\n";
-        assert_eq!(people(passwd), ["root", "alice"]);
+        assert_eq!(people_in(passwd), ["root", "alice"]);
     }
 
     #[test]

@@ -1,127 +1,18 @@
 //! Whether sshd asks PAM at all, and for what besides.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
 use crate::report::health::Check;
+use crate::sshd::{self, Found, Settings, Visitor};
 
-const BINARY: &str = "/usr/sbin/sshd";
-const CONFIG: &str = "/etc/ssh/sshd_config";
-const DROP_INS: &str = "/etc/ssh/sshd_config.d";
 /// What mends most of it.
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-otp.conf";
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/otp.conf";
+/// An address nobody comes from (RFC 5737): somewhere outside.
+const OUTSIDE: &str = "203.0.113.1";
+/// So many users are asked after where `Match` blocks make a difference.
+const ASKED: usize = 50;
 
-/// What could be learned of sshd.
-pub(super) enum Found {
-    /// There is none here.
-    NoSshd,
-    Settings(Sshd),
-}
-
-/// The settings that decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sshd {
-    use_pam: bool,
-    keyboard_interactive: bool,
-    public_key: bool,
-    /// It tells names instead of addresses.
-    use_dns: bool,
-    /// Lists of methods, any one of which is enough; empty: any single method.
-    methods: Vec<Vec<String>>,
-}
-
-/// The settings in force: sshd's own word, or, where it gives none, its files as we read them.
-pub(super) fn in_force() -> Found {
-    let said = Command::new(BINARY).arg("-T").output();
-    let said = said.ok().filter(|output| output.status.success());
-    if let Some(output) = said {
-        return Found::Settings(Sshd::parse(&String::from_utf8_lossy(&output.stdout)));
-    }
-    if Path::new(BINARY).exists() || Path::new(CONFIG).exists() {
-        return Found::Settings(Sshd::parse(&files()));
-    }
-    Found::NoSshd
-}
-
-/// Debian's sshd_config includes its drop-ins first, and the first value counts.
-fn files() -> String {
-    let entries = fs::read_dir(DROP_INS).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "conf"));
-    paths.sort_unstable();
-    paths.push(CONFIG.into());
-    let texts = paths
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok());
-    // What stands in a Match block holds for some only.
-    let everybody = |text: String| {
-        let is_match = |line: &&str| line.trim().to_ascii_lowercase().starts_with("match ");
-        text.lines()
-            .take_while(|line| !is_match(line))
-            .map(|line| format!("{line}\n"))
-            .collect()
-    };
-    texts.map(everybody).collect::<Vec<String>>().concat()
-}
-
-impl Sshd {
-    /// From `keyword value` lines, of which the first counts.
-    fn parse(text: &str) -> Self {
-        let value = |names: &[&str]| {
-            text.lines().find_map(|line| {
-                let line = line.trim();
-                let (key, value) = line.split_once([' ', '\t', '='])?;
-                let key = key.to_ascii_lowercase();
-                let value = value.trim_matches([' ', '\t', '=', '"']).to_owned();
-                names.contains(&key.as_str()).then_some(value)
-            })
-        };
-        let is_on = |names: &[&str], default: bool| {
-            value(names).map_or(default, |value| value.eq_ignore_ascii_case("yes"))
-        };
-        let methods = value(&["authenticationmethods"]).unwrap_or_default();
-        let lists = methods.split_whitespace().filter(|list| *list != "any");
-        Self {
-            use_pam: is_on(&["usepam"], false),
-            keyboard_interactive: is_on(
-                &[
-                    "kbdinteractiveauthentication",
-                    "challengeresponseauthentication",
-                ],
-                true,
-            ),
-            public_key: is_on(&["pubkeyauthentication"], true),
-            use_dns: is_on(&["usedns"], false),
-            methods: lists
-                .map(|list| list.split(',').map(str::to_owned).collect())
-                .collect(),
-        }
-    }
-
-    /// Whether every way in that asks PAM asks for something else too.
-    pub(super) fn asks_for_more(&self) -> bool {
-        let asks_pam = |method: &String| method.starts_with("keyboard-interactive");
-        let proves = |method: &String| {
-            ["publickey", "hostbased", "gssapi-with-mic"].contains(&method.as_str())
-        };
-        let enough = |list: &Vec<String>| !list.iter().any(asks_pam) || list.iter().any(proves);
-        !self.methods.is_empty() && self.methods.iter().all(enough)
-    }
-
-    /// Whether a key logs in without a code.
-    fn key_is_enough(&self) -> bool {
-        let asks_pam = |method: &String| method.starts_with("keyboard-interactive");
-        if self.methods.is_empty() {
-            return self.public_key;
-        }
-        self.methods.iter().any(|list| !list.iter().any(asks_pam))
-    }
-}
-
-/// What there is to say of sshd.
-pub(super) fn checks(found: &Found) -> Vec<Check> {
-    let sshd = match found {
+/// What there is to say of sshd. `people`: those who log in.
+pub(super) fn checks(found: &Found, people: &[String]) -> Vec<Check> {
+    let (settings, read) = match found {
         Found::NoSshd => {
             return vec![Check::known(
                 "sshd",
@@ -129,17 +20,37 @@ pub(super) fn checks(found: &Found) -> Vec<Check> {
                 "for another service: otpctl doctor SERVICE",
             )];
         }
-        Found::Settings(sshd) => sshd,
+        Found::Settings { settings, read } => (settings, read.as_ref()),
     };
-    let mut checks = vec![
-        switch("UsePAM", sshd.use_pam, "sshd does not ask PAM at all"),
-        switch(
-            "KbdInteractiveAuthentication",
-            sshd.keyboard_interactive,
-            "sshd has no way to ask for a code, and answers our prompt with the password",
+    let mut checks: Vec<Check> = read.map(|why| not_told(why)).into_iter().collect();
+    checks.extend(for_everybody(settings));
+    checks.extend(for_some(settings, people));
+    checks
+}
+
+/// That sshd itself does not say what it goes by.
+fn not_told(why: &str) -> Check {
+    match sshd::test() {
+        Err(complaint) => Check::fault(
+            "sshd-config",
+            format!("sshd does not take its files, so it ends at the next reload: {complaint}"),
+            "mend what it names, then: sshd -t",
         ),
+        Ok(()) => Check::known(
+            "sshd-config",
+            format!("read from its files by otpctl, without Match blocks, not told by sshd: {why}"),
+            "sshd -T, as root, says what is in force",
+        ),
+    }
+}
+
+fn for_everybody(settings: &Settings) -> Vec<Check> {
+    let mut checks = vec![
+        switch("UsePAM", settings.use_pam, "sshd does not ask PAM at all"),
+        keyboard_interactive(settings),
     ];
-    if sshd.use_dns {
+    checks.extend(methods(settings));
+    if settings.use_dns {
         checks.push(Check::fault(
             "UseDNS",
             "yes: sshd tells PAM names where it finds them, and a name is no origin: all who have one are held together, \
@@ -147,7 +58,14 @@ pub(super) fn checks(found: &Found) -> Vec<Check> {
             format!("write 'UseDNS no' into {DROP_IN}, then: systemctl reload ssh"),
         ));
     }
-    if sshd.key_is_enough() {
+    if settings.root_asks_nothing && !settings.key_is_enough() {
+        checks.push(Check::known(
+            "PermitRootLogin",
+            "not yes: sshd refuses root's answers to any question, so root does not log in by ssh, with or without a code",
+            "log in as somebody else and use sudo; or 'PermitRootLogin yes', which asks for the code as well",
+        ));
+    }
+    if settings.key_is_enough() {
         checks.push(Check::known(
             "key-alone",
             "a key logs in without a code: sshd asks PAM nothing then",
@@ -155,6 +73,133 @@ pub(super) fn checks(found: &Found) -> Vec<Check> {
         ));
     }
     checks
+}
+
+fn keyboard_interactive(settings: &Settings) -> Check {
+    let check = switch(
+        "KbdInteractiveAuthentication",
+        settings.keyboard_interactive,
+        "sshd has no way to ask for a code, and answers our prompt with the password",
+    );
+    let client = std::fs::read_to_string("/etc/ssh/ssh_config").unwrap_or_default();
+    let says_so = |line: &str| {
+        let line = line.trim().to_ascii_lowercase();
+        [
+            "kbdinteractiveauthentication",
+            "challengeresponseauthentication",
+        ]
+        .iter()
+        .any(|key| line.starts_with(key))
+    };
+    if check.ok || !client.lines().any(says_so) {
+        return check;
+    }
+    Check {
+        detail: format!(
+            "{}; /etc/ssh/ssh_config has it, but that is for those who log in from here",
+            check.detail
+        ),
+        ..check
+    }
+}
+
+/// Methods that put our question to nobody, or no method that puts it.
+fn methods(settings: &Settings) -> Option<Check> {
+    let asks = |method: &String| method.starts_with("keyboard-interactive");
+    let fix = format!(
+        "AuthenticationMethods keyboard-interactive in {DROP_IN}, which asks for the password, too"
+    );
+    let lists = &settings.methods;
+    if lists.iter().flatten().any(|method| method == "password") {
+        return Some(Check::fault(
+            "AuthenticationMethods",
+            format!(
+                "{}: 'password' runs the same PAM lines, and sshd answers our prompt with the password there, so it never succeeds",
+                settings.methods()
+            ),
+            fix,
+        ));
+    }
+    if !lists.is_empty() && !lists.iter().flatten().any(asks) {
+        return Some(Check::fault(
+            "AuthenticationMethods",
+            format!("{}: nobody is ever asked for a code", settings.methods()),
+            "AuthenticationMethods publickey,keyboard-interactive, or keyboard-interactive for password and code",
+        ));
+    }
+    if lists.is_empty() && settings.password {
+        return Some(Check::known(
+            "password-method",
+            "a client that offers the method 'password' first is refused there: sshd answers our prompt with the password",
+            fix,
+        ));
+    }
+    None
+}
+
+/// Whom a `Match` block treats otherwise.
+fn for_some(settings: &Settings, people: &[String]) -> Vec<Check> {
+    let text = sshd::files();
+    let patterns: Vec<&str> = text.lines().filter_map(sshd::match_pattern).collect();
+    if patterns.iter().all(|it| it.eq_ignore_ascii_case("all")) {
+        return Vec::new();
+    }
+    let mut checks = Vec::new();
+    let mut addresses = vec![OUTSIDE.to_owned()];
+    addresses.extend(patterns.iter().flat_map(|pattern| addresses_in(pattern)));
+    for user in people.iter().take(ASKED) {
+        for address in &addresses {
+            let visitor = Visitor { user, address };
+            let differs = sshd::in_force_for(&visitor).filter(|theirs| {
+                theirs.keyboard_interactive != settings.keyboard_interactive
+                    || theirs.methods != settings.methods
+            });
+            let theirs = differs.map(|theirs| for_visitor(&theirs, &visitor));
+            checks.extend(theirs.filter(|check| !checks.contains(check)));
+        }
+    }
+    checks
+}
+
+fn for_visitor(settings: &Settings, visitor: &Visitor<'_>) -> Check {
+    let Visitor { user, address } = visitor;
+    let faults = for_everybody(settings).into_iter().find(|check| !check.ok);
+    match faults {
+        Some(check) => Check {
+            name: "Match",
+            detail: format!(
+                "for {user} from {address}, by a Match block: {} {}",
+                check.name, check.detail
+            ),
+            ..check
+        },
+        None => Check::known(
+            "Match",
+            format!(
+                "for {user} from {address}, a Match block says otherwise: AuthenticationMethods {}",
+                settings.methods()
+            ),
+            "if that is not meant: look at the Match blocks of /etc/ssh/sshd_config",
+        ),
+    }
+}
+
+/// The first address of each network that a `Match Address` names.
+fn addresses_in(pattern: &str) -> Vec<String> {
+    let mut words = pattern.split_whitespace();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        if !word.eq_ignore_ascii_case("address") {
+            continue;
+        }
+        for network in words.next().unwrap_or_default().split(',') {
+            let address = network.split('/').next().unwrap_or_default();
+            if address.parse::<std::net::IpAddr>().is_ok() {
+                found.push(address.to_owned());
+            }
+        }
+    }
+    found
 }
 
 fn switch(name: &'static str, on: bool, meaning: &str) -> Check {
@@ -173,10 +218,12 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> Vec<&'static str> {
-        let checks = checks(&Found::Settings(Sshd::parse(text)));
+        let checks = for_everybody(&Settings::parse(text));
         let faults = checks.into_iter().filter(|check| !check.ok);
         faults.map(|check| check.name).collect()
     }
+
+    const ON: &str = "UsePAM yes\nKbdInteractiveAuthentication yes\n";
 
     #[test]
     fn what_debian_ships_cannot_ask() {
@@ -191,31 +238,26 @@ mod tests {
 
     #[test]
     fn names_for_addresses_are_a_fault() {
-        let on = "UsePAM yes\nKbdInteractiveAuthentication yes\n";
-        assert_eq!(faults(&format!("{on}UseDNS yes\n")), ["UseDNS"]);
-        assert_eq!(faults(&format!("{on}UseDNS no\n")), [""; 0]);
+        assert_eq!(faults(&format!("{ON}UseDNS yes\n")), ["UseDNS"]);
+        assert_eq!(faults(&format!("{ON}UseDNS no\n")), [""; 0]);
     }
 
     #[test]
-    fn a_second_factor_is_one_on_every_way_in() {
-        let asks = |methods: &str| {
-            Sshd::parse(&format!("authenticationmethods {methods}\n")).asks_for_more()
-        };
-        assert!(asks("publickey,keyboard-interactive"));
-        assert!(asks("publickey,keyboard-interactive:pam publickey"));
-        assert!(!asks("any"));
-        assert!(!asks("publickey,keyboard-interactive keyboard-interactive"));
-        assert!(!Sshd::parse("").asks_for_more());
+    fn methods_that_cannot_ask_are_a_fault() {
+        for methods in ["password,keyboard-interactive", "password", "publickey"] {
+            let text = format!("{ON}AuthenticationMethods {methods}\n");
+            assert_eq!(faults(&text), ["AuthenticationMethods"], "{methods}");
+        }
+        let text = format!("{ON}AuthenticationMethods publickey,keyboard-interactive\n");
+        assert_eq!(faults(&text), [""; 0]);
     }
 
     #[test]
-    fn a_key_alone_is_seen() {
-        let enough = |text: &str| Sshd::parse(text).key_is_enough();
-        assert!(enough("usepam yes\n"));
-        assert!(!enough("pubkeyauthentication no\n"));
-        assert!(!enough(
-            "AuthenticationMethods publickey,keyboard-interactive\n"
-        ));
-        assert!(enough("AuthenticationMethods publickey\n"));
+    fn a_block_names_networks() {
+        assert_eq!(
+            addresses_in("User bob Address 192.0.2.0/24,!10.0.0.1,2001:db8::/32"),
+            ["192.0.2.0", "2001:db8::"]
+        );
+        assert_eq!(addresses_in("User address"), [""; 0]);
     }
 }

@@ -1,6 +1,8 @@
 //! What a service's PAM lines let through: the stack is played with every answer that matters.
 
-use crate::pam_stack::{Answers, Line, MODULE, Module, Ours, modules, play};
+use std::path::Path;
+
+use crate::pam_stack::{Answers, Control, Line, MODULE, Module, Ours, What, modules, play};
 use crate::report::health::Check;
 
 /// What our line takes; anything else denies every login.
@@ -14,18 +16,39 @@ const ARGUMENTS: &[&str] = &[
     "nodelay",
     "debug",
 ];
+/// What an account line of ours takes.
+const ACCOUNT_ARGUMENTS: &[&str] = &["enroll", "notice"];
+/// Screen lockers that ask PAM as the user whose screen it is.
+const LOCKERS: &[&str] = &[
+    "cinnamon-screensaver",
+    "gtklock",
+    "i3lock",
+    "kde",
+    "kscreensaver",
+    "light-locker",
+    "mate-screensaver",
+    "physlock",
+    "slock",
+    "swaylock",
+    "vlock",
+    "xfce4-screensaver",
+    "xlock",
+    "xscreensaver",
+    "xsecurelock",
+    "xtrlock",
+];
 const SETTINGS: &[&str] = &["config=", "prompt=", "tail="];
 
-/// Everything there is to say of a stack. `second_factor`: something besides PAM is asked for.
-pub(super) fn checks(service: &str, lines: &[Line], second_factor: bool) -> Vec<Check> {
-    let Some((line, module)) = ours(lines).into_iter().next() else {
-        return vec![Check::fault(
-            "pam-line",
-            format!("no auth line of {service} names {MODULE}, so no code is asked for"),
-            format!(
-                "add 'auth required {MODULE}' below '@include common-auth' in /etc/pam.d/{service}, keep this session open, and log in from a second one"
-            ),
-        )];
+/// Everything there is to say of a stack. `misplaced`: lines of other types that name our module. `second_factor`: something besides PAM is asked for.
+pub(super) fn checks(
+    service: &str,
+    lines: &[Line],
+    misplaced: &[Line],
+    second_factor: bool,
+) -> Vec<Check> {
+    let all = ours(lines);
+    let Some((line, module)) = all.first().copied() else {
+        return vec![no_line(service, misplaced)];
     };
     let stack = Stack {
         lines,
@@ -40,10 +63,122 @@ pub(super) fn checks(service: &str, lines: &[Line], second_factor: bool) -> Vec<
         stack.not_alone(),
         stack.closed(),
         stack.nullok(),
+        twice(&all),
+        in_every_service(line),
+        as_the_user(service),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// That no line asks for a code; one of another type does not.
+fn no_line(service: &str, misplaced: &[Line]) -> Check {
+    let detail = format!("no auth line of {service} names {MODULE}, so no code is asked for");
+    let detail = match misplaced.first() {
+        Some(Line { file, number, .. }) => format!(
+            "{detail}: /etc/pam.d/{file} line {number} is a session or password line, where it does nothing"
+        ),
+        None => detail,
+    };
+    Check::fault(
+        "pam-line",
+        detail,
+        format!(
+            "otpctl try {service}, which adds 'auth required {MODULE}' below '@include common-auth' in /etc/pam.d/{service} and takes it back unless you log in with a code"
+        ),
+    )
+}
+
+/// The lines, with ours required.
+fn required(lines: &[Line]) -> Vec<Line> {
+    let mut lines = lines.to_vec();
+    for line in &mut lines {
+        match &mut line.what {
+            What::Module(module) if module.name == MODULE => {
+                module.control = Control::parse("required");
+            }
+            What::Module(_) => {}
+            What::Substack(inner) => *inner = required(inner),
+        }
+    }
+    lines
+}
+
+/// Our line two times: the second asks for a code when the first has just used it up.
+fn twice(all: &[(&Line, &Module)]) -> Option<Check> {
+    let (line, _) = all.get(1)?;
+    let (file, number) = (&line.file, line.number);
+    Some(Check::fault(
+        "twice",
+        format!(
+            "/etc/pam.d/{file} line {number} asks for a second code, and the one just typed is used up by then"
+        ),
+        "take one of the two lines out",
+    ))
+}
+
+/// Our line in a file that other services include.
+fn in_every_service(line: &Line) -> Option<Check> {
+    let (file, number) = (&line.file, line.number);
+    file.starts_with("common-").then(|| {
+        Check::fault(
+            "common",
+            format!("/etc/pam.d/{file} line {number} is part of every service: screen lockers, which run as the user and cannot read what is root's, never unlock again"),
+            "put the line into the files of the services that are to ask for a code, such as sshd",
+        )
+    })
+}
+
+/// Services that run as the one who is asked.
+fn as_the_user(service: &str) -> Option<Check> {
+    LOCKERS.contains(&service).then(|| {
+        Check::fault(
+            "as-the-user",
+            format!("{service} runs as the user and cannot read what is root's, so every code is refused and the screen stays locked"),
+            format!("take our line out of /etc/pam.d/{service}"),
+        )
+    })
+}
+
+/// What is wrong with our account line, if there is one.
+pub(super) fn account(lines: &[Line]) -> Option<Check> {
+    let (line, module) = ours(lines).into_iter().next()?;
+    let at = format!("/etc/pam.d/{} line {}", line.file, line.number);
+    let known = |word: &&String| {
+        ACCOUNT_ARGUMENTS.contains(&word.as_str()) || bare(word).starts_with("config=")
+    };
+    Some(match module.arguments.iter().find(|word| !known(word)) {
+        Some(word) => Check::fault(
+            "account-line",
+            format!("{at}: unknown argument {word}, which denies every login"),
+            "take it out; an account line takes enroll, notice and config=FILE",
+        ),
+        None => Check::good(
+            "account-line",
+            format!(
+                "{at}: account {} {MODULE} {}",
+                module.control.text,
+                module.arguments.join(" ")
+            )
+            .trim_end()
+            .to_owned(),
+        ),
+    })
+}
+
+/// The policy files that our lines name, other than `usual`.
+pub(super) fn policies<'a>(lines: &'a [Line], usual: Option<&Path>) -> Vec<&'a Path> {
+    let named = |(_, module): (&Line, &'a Module)| {
+        let words = module.arguments.iter();
+        words
+            .filter_map(|word| bare(word).strip_prefix("config="))
+            .map(|path| Path::new(path.trim_end_matches(']')))
+            .next_back()
+    };
+    let mut paths: Vec<&Path> = ours(lines).into_iter().filter_map(named).collect();
+    paths.retain(|path| Some(*path) != usual);
+    paths
 }
 
 /// Whether our line refuses users who are not enrolled.
@@ -119,7 +254,16 @@ impl Stack<'_> {
         let mut before = modules(self.lines)
             .into_iter()
             .take_while(|(_, module)| module.name != MODULE);
-        let leap = before.find(|(_, module)| module.control.ends_on_success());
+        // Were our line required, would a refusal count? Then it is our line's own fault.
+        let required = required(self.lines);
+        let is_ours = !play(
+            &required,
+            Answers {
+                ours: Ours::AuthErr,
+                others: true,
+            },
+        );
+        let leap = before.find(|(_, module)| !is_ours && module.control.ends_on_success());
         let cause = leap.map_or_else(
             || format!("the control of {} ignores a refusal", self.at),
             |(line, module)| {
@@ -217,7 +361,7 @@ mod tests {
             _ => None,
         };
         let lines = auth_lines("sshd", &read).unwrap();
-        let checks = checks("sshd", &lines, second_factor);
+        let checks = checks("sshd", &lines, &[], second_factor);
         let faults = checks.into_iter().filter(|check| !check.ok);
         faults.map(|check| check.name).collect()
     }
@@ -269,7 +413,7 @@ mod tests {
         let read =
             |_: &str| Some("auth sufficient pam_unix.so\nauth required pam_otp.so\n".to_owned());
         let lines = auth_lines("su", &read).unwrap();
-        let checks = checks("su", &lines, false);
+        let checks = checks("su", &lines, &[], false);
         let found = checks
             .iter()
             .find(|check| check.name == "code-needed")
