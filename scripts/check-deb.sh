@@ -31,7 +31,7 @@ hardened() {
 }
 
 # What every login loads: at most 880 KiB, and no library that a host of PAM does not have already. The compiler of Debian 12
-# makes 745 of it, the older one of Debian 13 more (docs/adr/0008-linking.md, 0010-first-login-enrolment.md).
+# makes 745 of it, the older one of Debian 13 more (docs/adr/0008-linking.md, 0012-first-login-enrolment.md).
 light() {
     local size needed
     size=$(stat -c %s "$module")
