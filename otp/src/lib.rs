@@ -4,7 +4,8 @@
 //! digits on both sides ([`hotp`], [`totp`]); [`confirm`] is how an app proves that it has the secret. A stored code is memory: drawn, kept as a keyed hash ([`keyed`],
 //! [`issued`]), compared, expired. [`verify`] is the only place that accepts either. It is pure: what is known of a user
 //! ([`enrollment`], [`state`]), what was typed ([`passcode`]), where it came from ([`origin`]) and the clock go in; a
-//! verdict comes out, and what must be kept. A [`store`] makes that durable before anyone is told.
+//! verdict comes out, and what must be kept. A [`store`] makes that durable before anyone is told. The [`policy`] is what
+//! the administrator decided, who is asked at all among it.
 //!
 //! Nothing here reads a clock, draws a random number or prints by itself: side effects are arguments.
 #![forbid(unsafe_code)]
@@ -16,15 +17,18 @@
     )
 )]
 
+pub mod calendar;
 pub mod confirm;
 pub mod drift;
 pub mod enrollment;
+pub mod history;
 pub mod hotp;
 pub mod issued;
 pub mod keyed;
 pub mod origin;
 pub mod passcode;
 pub mod policy;
+pub mod qr;
 pub mod resync;
 pub mod secret;
 pub mod service;

@@ -1,11 +1,15 @@
-//! What pam-bindings lacks, and the only unsafe code: a log line, a delay after failure, handing on a password.
+//! What pam-bindings lacks, and the only unsafe code: a log line, a delay after failure, handing on a password, word from
+//! one hook to another, and memory that is wiped as it is given back.
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 use pam::constants::PamResultCode;
 use pam::items::ItemType;
 use pam::module::{PamHandle, PamResult};
+
+use crate::mark::Mark;
 
 #[link(name = "pam")]
 unsafe extern "C" {
@@ -37,5 +41,59 @@ pub(crate) fn set_authtok(pamh: &mut PamHandle, password: &CStr) -> PamResult<()
         Ok(PamResultCode::PAM_SUCCESS) => Ok(()),
         Ok(other) => Err(other),
         Err(_) => Err(PamResultCode::PAM_SYSTEM_ERR),
+    }
+}
+
+/// Where this copy of the module is loaded, as part of the name of its data: another copy, of another version maybe,
+/// has its own and never reads this one's.
+static HERE: u8 = 0;
+
+fn name_of_mark() -> String {
+    format!("pam_otp:mark:{:p}", &raw const HERE)
+}
+
+/// Leaves word for the other hooks on this handle, in the place of what was left before.
+pub(crate) fn leave(pamh: &mut PamHandle, mark: Option<Mark>) -> PamResult<()> {
+    pamh.set_data(&name_of_mark(), Box::new(mark))
+}
+
+/// What was left.
+pub(crate) fn left(pamh: &PamHandle) -> Option<Mark> {
+    // SAFETY: what is kept under this name was put there by `leave` of this very copy of the module, because the name has
+    // its address in it, and `leave` puts an `Option<Mark>` there and nothing else.
+    let left = unsafe { pamh.get_data::<Option<Mark>>(&name_of_mark()) };
+    left.ok().cloned().flatten()
+}
+
+/// The system's memory, wiped as it is given back: a secret passes through buffers that are not ours to wipe, those of the
+/// QR code's library and of the messages to the host among them.
+struct Wiped;
+
+#[global_allocator]
+static MEMORY: Wiped = Wiped;
+
+// SAFETY: everything is the system's allocator's, which keeps the contract; a block is written to only while it is still
+// allocated, and no further than it goes. A block that grows or shrinks is a new one (the default `realloc`), so that the
+// old one is wiped too.
+unsafe impl GlobalAlloc for Wiped {
+    #[inline(never)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    #[inline(never)]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    #[inline(never)]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the block is allocated and has this size; it is the caller's to give back, so nobody reads it any more.
+        unsafe {
+            libc::explicit_bzero(block.cast(), layout.size());
+            System.dealloc(block, layout);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_int};
 use std::net::{IpAddr, Ipv6Addr};
 
-use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PamResultCode};
+use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO, PamResultCode};
 use pam::conv::Conv;
 use pam::items::{AuthTok, RHost, Service, User};
 use pam::module::PamHandle;
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::ffi;
 use crate::login::{Failure, Host, SecretText};
+use crate::mark::Mark;
 
 /// How late a failure is answered; libpam spreads it by half to either side.
 const FAIL_DELAY_MICROSECONDS: u32 = 2_000_000;
@@ -112,6 +113,22 @@ impl Host for PamHost<'_> {
     fn note(&self, step: &str) {
         if self.notes {
             self.log(libc::LOG_DEBUG, step);
+        }
+    }
+
+    fn leave(&mut self, mark: Option<Mark>) -> Result<(), Failure> {
+        let refused = |_| Failure::Fault("libpam keeps no data of ours");
+        ffi::leave(self.pamh, mark).map_err(refused)
+    }
+
+    fn left(&self) -> Option<Mark> {
+        ffi::left(self.pamh)
+    }
+
+    fn say(&mut self, text: &str) {
+        let conversation: Option<Conv<'_>> = self.pamh.get_item().ok().flatten();
+        if let Some(conversation) = conversation {
+            let _ = conversation.send(PAM_TEXT_INFO, text);
         }
     }
 }

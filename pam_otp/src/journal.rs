@@ -6,21 +6,30 @@ use std::net::IpAddr;
 
 use otp::verify::{Reason, Verdict};
 
+use crate::account::{Settled, Why};
 use crate::host::PamHost;
-use crate::login::{Failure, Host, Outcome};
+use crate::login::{Exempt, Failure, Host, Outcome};
 
 /// A user name is never longer in the log, in bytes before escaping.
 const LONGEST_NAME: usize = 256;
 /// Neither is an error's text.
 const LONGEST_TEXT: usize = 512;
 
-/// Writes the line, if the outcome has one.
+/// Writes the line of a login, if it has one.
 pub(crate) fn write(outcome: &Outcome, host: &PamHost<'_>) {
-    let Some((priority, what)) = what(outcome) else {
-        return;
-    };
-    let line = line(&what, host.remote_address(), &host.typed_name());
-    host.log(priority, &line);
+    send(what(outcome), host);
+}
+
+/// Writes the line of an account line, if it has one.
+pub(crate) fn write_account(settled: &Settled, host: &PamHost<'_>) {
+    send(what_of_account(settled), host);
+}
+
+fn send(line_of: Option<(c_int, What)>, host: &PamHost<'_>) {
+    if let Some((priority, what)) = line_of {
+        let line = line(&what, host.remote_address(), &host.typed_name());
+        host.log(priority, &line);
+    }
 }
 
 /// `accepted method=totp offset=-1 rhost=198.51.100.7 user="alice"`
@@ -37,52 +46,86 @@ struct What {
     detail: String,
 }
 
+impl What {
+    fn plain(verdict: String) -> Self {
+        let detail = String::new();
+        Self { verdict, detail }
+    }
+
+    fn explained(verdict: &str, text: &str) -> Self {
+        Self {
+            verdict: verdict.to_owned(),
+            detail: format!(" what={}", quoted(text.as_bytes(), LONGEST_TEXT)),
+        }
+    }
+}
+
 fn what(outcome: &Outcome) -> Option<(c_int, What)> {
-    let plain = |verdict: String| What {
-        verdict,
-        detail: String::new(),
-    };
-    let unavailable = |text: &str| What {
-        verdict: "refused reason=unavailable".to_owned(),
-        detail: format!(" what={}", quoted(text.as_bytes(), LONGEST_TEXT)),
-    };
     Some(match outcome {
-        Outcome::Exempt => return None,
+        Outcome::Exempt(Exempt::NotEnrolled) => return None,
+        Outcome::Exempt(Exempt::Rule(number)) => {
+            let verdict = format!("exempted rule={number}");
+            (libc::LOG_INFO, What::plain(verdict))
+        }
+        Outcome::Exempt(Exempt::Remembered) => {
+            (libc::LOG_INFO, What::plain("remembered".to_owned()))
+        }
         Outcome::Judged(Verdict::Accepted(acceptance)) => {
             let method = acceptance.method.name();
             let offset = acceptance.offset.map(|steps| format!(" offset={steps}"));
             let offset = offset.unwrap_or_default();
-            (
-                libc::LOG_INFO,
-                plain(format!("accepted method={method}{offset}")),
-            )
+            let verdict = format!("accepted method={method}{offset}");
+            (libc::LOG_INFO, What::plain(verdict))
         }
         Outcome::Judged(Verdict::Refused(reason)) => {
-            let detail = hint(*reason)
-                .map(|hint| format!(" what={}", quoted(hint.as_bytes(), LONGEST_TEXT)));
             let offset = reason.offset().map(|steps| format!(" offset={steps}"));
-            let what = What {
-                verdict: format!(
-                    "refused reason={}{}",
-                    reason.name(),
-                    offset.unwrap_or_default()
-                ),
-                detail: detail.unwrap_or_default(),
+            let offset = offset.unwrap_or_default();
+            let verdict = format!("refused reason={}{offset}", reason.name());
+            let what = match hint(*reason) {
+                Some(hint) => What::explained(&verdict, hint),
+                None => What::plain(verdict),
             };
             (libc::LOG_NOTICE, what)
         }
-        Outcome::Failed(Failure::Unavailable(text)) => (libc::LOG_ERR, unavailable(text)),
+        Outcome::Failed(failure) => what_of_failure(failure),
+    })
+}
+
+fn what_of_account(settled: &Settled) -> Option<(c_int, What)> {
+    let refused = |text: &str| {
+        let what = What::explained("refused reason=not-enrolled", text);
+        (libc::LOG_NOTICE, what)
+    };
+    Some(match settled {
+        Settled::NoConcern => return None,
+        Settled::Enrolled { recovery_codes } => {
+            let verdict = format!("enrolled type=totp recovery-codes={recovery_codes}");
+            (libc::LOG_NOTICE, What::plain(verdict))
+        }
+        Settled::Refused(Why::GaveUp) => refused("she did not prove that her app has the key"),
+        Settled::Refused(Why::Over(last)) => {
+            refused(&format!("the last day to enrol at a login was {last}"))
+        }
+        Settled::Refused(Why::Overtaken) => refused("another login has enrolled her meanwhile"),
+        Settled::Failed(failure) => what_of_failure(failure),
+    })
+}
+
+fn what_of_failure(failure: &Failure) -> (c_int, What) {
+    let unavailable = |text: &str| What::explained("refused reason=unavailable", text);
+    match failure {
+        Failure::Unavailable(text) => (libc::LOG_ERR, unavailable(text)),
         // Somebody closed the window or pressed Ctrl-C: nothing to mend.
-        Outcome::Failed(Failure::NoConversation) => (
+        Failure::NoConversation => (
             libc::LOG_NOTICE,
             unavailable("the conversation was broken off"),
         ),
-        Outcome::Failed(Failure::Fault(text)) => (libc::LOG_ERR, unavailable(text)),
-        Outcome::Failed(Failure::Panic) => (
+        Failure::Fault(text) => (libc::LOG_ERR, unavailable(text)),
+        Failure::Panic => (
             libc::LOG_ERR,
             unavailable("an internal fault of pam_otp: please report it"),
         ),
-    })
+    }
 }
 
 /// What the administrator should know beyond the reason's name.
@@ -165,7 +208,19 @@ mod tests {
                     .to_owned()
             )
         );
-        assert_eq!(written(Outcome::Exempt, None, b"alice"), None);
+        assert_eq!(
+            written(Outcome::Exempt(Exempt::NotEnrolled), None, b"alice"),
+            None
+        );
+        let exempted = |why| line(Outcome::Exempt(why), Some("192.0.2.9"));
+        let told = |text: &str| {
+            (
+                libc::LOG_INFO,
+                format!("{text} rhost=192.0.2.9 user=\"alice\""),
+            )
+        };
+        assert_eq!(exempted(Exempt::Rule(2)), told("exempted rule=2"));
+        assert_eq!(exempted(Exempt::Remembered), told("remembered"));
     }
 
     #[test]

@@ -8,21 +8,25 @@ compile_error!(
     "pam_otp needs panic = \"unwind\": a panic must end in a denial, not take the host with it"
 );
 
+mod account;
 mod answer;
 mod ffi;
+mod first_login;
 mod host;
 mod journal;
 mod login;
 mod machine;
+mod mark;
 mod options;
 mod panics;
 mod stack;
 
 use std::ffi::CStr;
 
-use pam::constants::{PamFlag, PamResultCode};
+use pam::constants::{PAM_SILENT, PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
+use crate::account::Settled;
 use crate::host::PamHost;
 use crate::login::{Failure, Host, Outcome};
 use crate::machine::ThisMachine;
@@ -52,18 +56,22 @@ impl PamHooks for PamOtp {
             }
         };
         let outcome = stack::wiped_after(|| panics::stopped(login));
+        let outcome = outcome.unwrap_or_else(Outcome::Failed);
         journal::write(&outcome, &host);
         answer::code(&outcome)
     }
 
-    /// Answers PAM_IGNORE. First-login enrolment will live here; until then its argument is an unknown one.
-    fn acct_mgmt(pamh: &mut PamHandle, args: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        let outcome = panics::stopped(|| match AccountOptions::parse(&args) {
-            Ok(AccountOptions) => Outcome::Exempt,
-            Err(bad) => Outcome::Failed(Failure::Unavailable(bad.to_string())),
-        });
-        journal::write(&outcome, &PamHost::new(pamh));
-        answer::code(&outcome)
+    fn acct_mgmt(pamh: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        let mut host = PamHost::new(pamh);
+        let silent = flags & PAM_SILENT != 0;
+        let account = || match AccountOptions::parse(&args) {
+            Ok(options) => account::settle(&options, silent, &mut host, &ThisMachine),
+            Err(bad) => Settled::Failed(Failure::Unavailable(bad.to_string())),
+        };
+        let settled = stack::wiped_after(|| panics::stopped(account));
+        let settled = settled.unwrap_or_else(Settled::Failed);
+        journal::write_account(&settled, &host);
+        answer::account_code(&settled)
     }
 
     /// There are no credentials to set; a stack that only has us must not fail for it.

@@ -2,19 +2,21 @@
 //!
 //! Everything outside is behind two traits: the [`Host`] that runs us (its conversation, its items) and the
 //! [`Machine`] we run on (policy, passwd, store, clock). Nothing is read of a user before she has answered, unless
-//! `nullok` asks for it, and no lock is held while she types.
+//! `nullok`, a rule of the policy or a remembered address asks for it, and no lock is held while she types.
 
 use std::net::IpAddr;
 use std::path::Path;
 
+use otp::history::History;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
-use otp::policy::Policy;
+use otp::policy::{Demand, Policy, Visit};
 use otp::service::Service;
 use otp::user::Account;
 use otp::verify::{Reason, Verdict};
 use zeroize::Zeroizing;
 
+use crate::mark::{Found, Mark};
 use crate::options::{FirstPass, Options};
 
 /// Nobody types more than this, in bytes; PAM_MAX_RESP_SIZE is 512.
@@ -32,10 +34,21 @@ pub(crate) type SecretText = Zeroizing<Vec<u8>>;
 pub(crate) enum Outcome {
     /// There was an answer, and this is the verdict.
     Judged(Verdict),
-    /// None of our business (`nullok`).
-    Exempt,
+    /// She was asked for nothing.
+    Exempt(Exempt),
     /// We do not know. A denial.
     Failed(Failure),
+}
+
+/// Why somebody is asked for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exempt {
+    /// Nothing is kept of her, and the line or a rule lets those by.
+    NotEnrolled,
+    /// The policy's rule of this number says so.
+    Rule(usize),
+    /// A code of hers was accepted from where she is, not long ago.
+    Remembered,
 }
 
 /// What keeps us from knowing.
@@ -69,6 +82,22 @@ pub(crate) trait Host {
     fn remote_address(&self) -> Option<IpAddr>;
     /// Tells the log which way the login goes, where `debug` asks for it. Never a secret.
     fn note(&self, step: &str);
+    /// Leaves word for our account hook on the same handle, in the place of what was left before.
+    fn leave(&mut self, mark: Option<Mark>) -> Result<(), Failure>;
+    /// What was left.
+    fn left(&self) -> Option<Mark>;
+    /// Shows a line. Whether it is seen nobody knows: a host may do without.
+    fn say(&mut self, text: &str);
+}
+
+/// A look at what is kept of a user.
+pub(crate) struct Sight {
+    /// There is something she could answer with.
+    pub(crate) can_answer: bool,
+    /// A code of hers was accepted from there, not long ago.
+    pub(crate) is_remembered: bool,
+    /// What she may be told.
+    pub(crate) history: History,
 }
 
 /// The way an answer came.
@@ -86,8 +115,10 @@ pub(crate) trait Machine {
     fn policy(&self, config: Option<&Path>) -> Result<Policy, Failure>;
     /// The user as the passwd database spells her, if it knows her.
     fn account(&self, typed: &[u8]) -> Result<Option<Account>, Failure>;
-    /// Whether anything is kept that she could answer with.
-    fn can_answer(&self, account: &Account, policy: &Policy) -> Result<bool, Failure>;
+    /// Whether she is in one of these groups. A group that is not known is a failure.
+    fn is_member(&self, account: &Account, groups: &[String]) -> Result<bool, Failure>;
+    /// What is kept of her, as seen from an origin.
+    fn look(&self, account: &Account, origin: Origin, policy: &Policy) -> Result<Sight, Failure>;
     /// Judges the answer; back only when what forbids its reuse is durable. `typed` is the name as the host has it.
     fn judge(
         &self,
@@ -96,7 +127,7 @@ pub(crate) trait Machine {
         passcode: &Passcode,
         way: Way,
         policy: &Policy,
-    ) -> Result<Verdict, Failure>;
+    ) -> Result<(Verdict, History), Failure>;
     /// The real uid of the process we are in.
     fn real_uid(&self) -> u32;
 }
@@ -111,48 +142,126 @@ fn attempt(
     host: &mut impl Host,
     machine: &impl Machine,
 ) -> Result<Outcome, Failure> {
+    host.leave(None)?;
     if !options.nodelay {
         host.delay_failure();
     }
     let user = host.user()?;
-    if options.nullok && is_exempt(&user, options, host, machine)? {
+    let policy = match machine.policy(options.config.as_deref()) {
+        Ok(policy) => policy,
+        Err(failure) if options.nullok => return Err(failure),
+        // Everybody is asked before it comes out that nobody gets in.
+        Err(failure) => return answer(options, host)?.map_or(Ok(MALFORMED), |_| Err(failure)),
+    };
+    let origin = origin(&policy, host, machine);
+    if let Some(exempt) = exemption(&user, origin, &policy, options, host, machine)? {
         pass_by(options, host)?;
-        return Ok(Outcome::Exempt);
+        return Ok(Outcome::Exempt(exempt));
     }
     let Some(passcode) = answer(options, host)? else {
-        return Ok(Outcome::Judged(Verdict::Refused(Reason::Malformed)));
+        return Ok(MALFORMED);
     };
-    let policy = machine.policy(options.config.as_deref())?;
     let account = machine.account(&user)?;
     let way = Way {
-        origin: origin(&policy, host, machine),
+        origin,
         service: Service::parse(&host.service()),
     };
-    host.note(&format!("an answer from {}", way.origin));
-    machine
-        .judge(&user, account.as_ref(), &passcode, way, &policy)
-        .map(Outcome::Judged)
+    host.note(&format!("an answer from {origin}"));
+    let (verdict, history) = machine.judge(&user, account.as_ref(), &passcode, way, &policy)?;
+    if let (Verdict::Accepted(_), Some(account)) = (verdict, account) {
+        let found = Found::Known(history);
+        // Without it she is told nothing, which is no reason to refuse a code that is used.
+        let _ = host.leave(Some(Mark { account, found }));
+    }
+    Ok(Outcome::Judged(verdict))
 }
 
-/// Whether the passwd database knows her and a store that is in order keeps nothing of her. Any doubt is an error.
-fn is_exempt(
+const MALFORMED: Outcome = Outcome::Judged(Verdict::Refused(Reason::Malformed));
+
+/// Whether a user whom the passwd database knows is asked for nothing: the first rule that matches decides, and where none
+/// does the line. Any doubt is an error, but for the address: she is asked then.
+fn exemption(
     user: &[u8],
+    origin: Origin,
+    policy: &Policy,
     options: &Options,
+    host: &mut impl Host,
+    machine: &impl Machine,
+) -> Result<Option<Exempt>, Failure> {
+    let remembers = policy.remember.is_some();
+    if !options.nullok && policy.rules.is_empty() && !remembers {
+        return Ok(None);
+    }
+    let Some(account) = machine.account(user)? else {
+        host.note("the passwd database does not know the user, who is asked");
+        return Ok(None);
+    };
+    let lax = match demand(&account, policy, host, machine)? {
+        None => options.nullok,
+        Some((_, Demand::Required)) => false,
+        Some((_, Demand::Optional)) => true,
+        Some((number, Demand::Exempt)) => return Ok(Some(Exempt::Rule(number))),
+    };
+    if !lax && !remembers {
+        return Ok(None);
+    }
+    let sight = match machine.look(&account, origin, policy) {
+        Ok(sight) => sight,
+        Err(failure) if lax => return Err(failure),
+        Err(_) => {
+            host.note("what is remembered cannot be read, so the user is asked");
+            return Ok(None);
+        }
+    };
+    if lax && !sight.can_answer {
+        host.note("nothing is kept of the user, who is let by");
+        let found = Found::NotEnrolled;
+        host.leave(Some(Mark { account, found }))?;
+        return Ok(Some(Exempt::NotEnrolled));
+    }
+    if sight.is_remembered && is_about_to_prompt(options, host)? {
+        let found = Found::Known(sight.history);
+        let _ = host.leave(Some(Mark { account, found }));
+        return Ok(Some(Exempt::Remembered));
+    }
+    host.note("the user is enrolled or has a stored code, or must have one");
+    Ok(None)
+}
+
+/// What the first rule that matches says, and its number.
+fn demand(
+    account: &Account,
+    policy: &Policy,
     host: &impl Host,
     machine: &impl Machine,
-) -> Result<bool, Failure> {
-    let policy = machine.policy(options.config.as_deref())?;
-    let Some(account) = machine.account(user)? else {
-        host.note("nullok: the passwd database does not know the user, who is asked all the same");
-        return Ok(false);
+) -> Result<Option<(usize, Demand)>, Failure> {
+    let visit = Visit {
+        user: account.name.as_str(),
+        service: &host.service(),
+        address: host.remote_address(),
     };
-    let exempt = !machine.can_answer(&account, &policy)?;
-    host.note(if exempt {
-        "nullok: nothing is kept of the user, who is let by"
-    } else {
-        "nullok: the user is enrolled or has a stored code"
-    });
-    Ok(exempt)
+    let rule = policy.rule_for(&visit, |groups| machine.is_member(account, groups))?;
+    let decided = rule.map(|(number, rule)| (number, rule.code));
+    if let Some((number, code)) = decided {
+        host.note(&format!("rule {number} says {}", code.name()));
+    }
+    Ok(decided)
+}
+
+/// Whether she would be asked now. Whoever typed password and code as one has answered already, and she who has to type
+/// them so cannot know that her address is remembered.
+fn is_about_to_prompt(options: &Options, host: &impl Host) -> Result<bool, Failure> {
+    Ok(match options.first_pass {
+        FirstPass::Prompt => true,
+        FirstPass::Use => false,
+        FirstPass::Try => {
+            let password = host.password()?;
+            let cut = password
+                .as_deref()
+                .and_then(|whole| Cut::of(whole, options.tail));
+            cut.is_none()
+        }
+    })
 }
 
 /// With nobody to ask for a code, the password that later modules count on is still asked for, and all of it handed on.

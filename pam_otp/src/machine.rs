@@ -1,17 +1,32 @@
 //! The machine as it is, behind [`Machine`]: policy file, passwd database, file store, clock.
 
+use std::ffi::CString;
 use std::path::Path;
 use std::time::SystemTime;
 
-use nix::unistd;
-use otp::passcode::Passcode;
+use nix::unistd::{self, Gid, Group, User};
+use otp::enrollment::{Authenticator, Generation, Kind, RecoveryList};
+use otp::history::History;
+use otp::hotp::{Algorithm, CodeLength};
+use otp::keyed::DigestKey;
+use otp::origin::Origin;
+use otp::passcode::{Passcode, RecoveryCode};
 use otp::policy::Policy;
-use otp::store::{self, FileStore, Store};
-use otp::time::UnixTime;
+use otp::secret::Secret;
+use otp::state::AuthenticatorState;
+use otp::store::{self, Enrolled, FileStore, NewEnrollment, Place, Store};
+use otp::time::{Period, UnixTime};
 use otp::user::{Account, UserName};
-use otp::verify::{self, Attempt, Reason, Record, Verdict};
+use otp::verify::{self, Attempt, Changes, Reason, Record, Verdict};
+use rand::TryRng;
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 
-use crate::login::{Failure, Machine, Way};
+use crate::first_login::{RECOVERY_CODES, Registry};
+use crate::login::{Failure, Machine, Sight, Way};
+
+/// What an authenticator is called that was given no name.
+const FIRST_NAME: &str = "app";
 
 /// The machine this process runs on.
 pub(crate) struct ThisMachine;
@@ -47,9 +62,32 @@ impl Machine for ThisMachine {
         }
     }
 
-    fn can_answer(&self, account: &Account, policy: &Policy) -> Result<bool, Failure> {
+    fn is_member(&self, account: &Account, groups: &[String]) -> Result<bool, Failure> {
+        let own = groups_of(account)?;
+        for name in groups {
+            let failed = |why: String| {
+                Failure::Unavailable(format!(
+                    "a rule of the policy asks for the group {name:?}, and {why}"
+                ))
+            };
+            let group = Group::from_name(name)
+                .map_err(|error| failed(format!("it cannot be looked up: {error}")))?
+                .ok_or_else(|| failed("the group database does not know it".to_owned()))?;
+            if own.contains(&group.gid) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn look(&self, account: &Account, origin: Origin, policy: &Policy) -> Result<Sight, Failure> {
         let record = open(policy)?.read(account).map_err(unavailable)?;
-        Ok(record.can_answer(now()))
+        let now = now();
+        Ok(Sight {
+            can_answer: record.can_answer(now),
+            is_remembered: record.is_remembered(&origin, now, policy),
+            history: History::of(&record, &Changes::default()),
+        })
     }
 
     fn judge(
@@ -59,7 +97,7 @@ impl Machine for ThisMachine {
         passcode: &Passcode,
         way: Way,
         policy: &Policy,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<(Verdict, History), Failure> {
         // A store that is not in order answers everybody alike, so it is opened for those nobody knows, too; and they take
         // as long to refuse.
         let store = open(policy)?;
@@ -71,11 +109,12 @@ impl Machine for ThisMachine {
                 now,
             };
             let outcome = verify::verify(record, &attempt, policy).by(way.service);
-            (outcome.verdict, outcome.changes)
+            let history = History::of(record, &outcome.changes);
+            ((outcome.verdict, history), outcome.changes)
         };
         let Some(account) = account else {
             store.update_nobody(typed, judge);
-            return Ok(Verdict::Refused(Reason::NotEnrolled));
+            return Ok((Verdict::Refused(Reason::NotEnrolled), History::default()));
         };
         store.update(account, judge).map_err(unavailable)
     }
@@ -83,6 +122,83 @@ impl Machine for ThisMachine {
     fn real_uid(&self) -> u32 {
         unistd::getuid().as_raw()
     }
+}
+
+impl Registry for ThisMachine {
+    fn now(&self) -> UnixTime {
+        now()
+    }
+
+    fn draw(&self, account: &Account, policy: &Policy) -> Result<Authenticator, Failure> {
+        let mut rng = random()?;
+        Ok(Authenticator {
+            name: FIRST_NAME.to_owned(),
+            generation: Generation::draw(&mut rng),
+            kind: Kind::Totp {
+                period: Period::THIRTY,
+            },
+            secret: Secret::draw(&mut rng),
+            algorithm: Algorithm::Sha1,
+            length: CodeLength::SIX,
+            issuer: match policy.enroll.issuer.as_str() {
+                "" => host_name(),
+                issuer => issuer.to_owned(),
+            },
+            label: account.name.as_str().to_owned(),
+            enrolled_at: now(),
+        })
+    }
+
+    fn keep(
+        &self,
+        account: &Account,
+        authenticator: Authenticator,
+        started: AuthenticatorState,
+        policy: &Policy,
+    ) -> Result<Option<Vec<RecoveryCode>>, Failure> {
+        let store = open(policy)?;
+        let mut rng = random()?;
+        let key = store
+            .digest_key(|| DigestKey::draw(&mut rng))
+            .map_err(unavailable)?;
+        let (list, codes) = RecoveryList::draw(&mut rng, &key, &account.name, RECOVERY_CODES);
+        let new = NewEnrollment {
+            authenticators: vec![(authenticator, started)],
+            recovery: Some(list),
+            place: Place::First,
+        };
+        match store.enroll(account, new).map_err(unavailable)? {
+            Enrolled::New => Ok(Some(codes)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The groups she is in, her own among them.
+fn groups_of(account: &Account) -> Result<Vec<Gid>, Failure> {
+    let failed =
+        |why: &str| Failure::Unavailable(format!("the user's groups cannot be told: {why}"));
+    let name = account.name.as_str();
+    let user = User::from_name(name).map_err(|error| failed(error.desc()))?;
+    let user = user.ok_or_else(|| failed("she is gone from the passwd database"))?;
+    let name = CString::new(name).map_err(|_| failed("her name has a NUL in it"))?;
+    unistd::getgrouplist(&name, user.gid).map_err(|error| failed(error.desc()))
+}
+
+/// The operating system's random numbers, asked once here, where a failure can still be told: what has answered once does
+/// not cease to.
+fn random() -> Result<UnwrapErr<SysRng>, Failure> {
+    let none = |_| Failure::Unavailable("the system gives no random numbers".to_owned());
+    SysRng.try_next_u64().map_err(none)?;
+    Ok(UnwrapErr(SysRng))
+}
+
+/// As an app shows it, which splits it at a colon.
+fn host_name() -> String {
+    let name = unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    let plain = |name: &String| !name.is_empty() && !name.contains(':');
+    name.filter(plain).unwrap_or_else(|| "localhost".to_owned())
 }
 
 fn open(policy: &Policy) -> Result<FileStore, Failure> {

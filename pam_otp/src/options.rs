@@ -110,28 +110,39 @@ impl Options {
     }
 }
 
-/// What an `account` line asks for: nothing yet.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct AccountOptions;
+/// What an `account` line asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct AccountOptions {
+    /// Who is not enrolled enrols now.
+    pub(crate) enroll: bool,
+    /// Who has logged in is told what came before.
+    pub(crate) notice: bool,
+    /// Another policy file than the default one.
+    pub(crate) config: Option<PathBuf>,
+    /// The prompt for the first code, instead of ours.
+    pub(crate) prompt: Option<String>,
+}
 
 impl AccountOptions {
     /// Understands the arguments of an `account` line, or names the first that cannot be.
     pub(crate) fn parse(arguments: &[&CStr]) -> Result<Self, BadArgument> {
+        let mut options = Self::default();
         for argument in arguments {
-            let text = argument
-                .to_str()
-                .map_err(|_| bad(argument, "is not UTF-8"))?;
-            match text.split_once('=') {
-                Some(("config", path)) => config(path).map_err(|why| bad(argument, why))?,
-                _ => {
-                    return Err(bad(
-                        argument,
-                        "is unknown in an account line: see pam_otp(8)",
-                    ));
-                }
-            };
+            options.take(argument).map_err(|why| bad(argument, why))?;
         }
-        Ok(Self)
+        Ok(options)
+    }
+
+    fn take(&mut self, argument: &CStr) -> Result<(), &'static str> {
+        let argument = argument.to_str().map_err(|_| "is not UTF-8")?;
+        match (argument, argument.split_once('=')) {
+            ("enroll", _) => self.enroll = true,
+            ("notice", _) => self.notice = true,
+            (_, Some(("config", path))) => self.config = Some(config(path)?),
+            (_, Some(("prompt", text))) => self.prompt = Some(text.to_owned()),
+            _ => return Err("is unknown in an account line: see pam_otp(8)"),
+        }
+        Ok(())
     }
 }
 
@@ -229,10 +240,21 @@ mod tests {
     }
 
     #[test]
-    fn an_account_line_takes_config_alone() {
-        assert_eq!(AccountOptions::parse(&[]), Ok(AccountOptions));
-        assert_eq!(AccountOptions::parse(&[c"config=/x"]), Ok(AccountOptions));
-        for other in [c"enroll", c"nullok", c"config=x", c"debug"] {
+    fn every_documented_argument_of_an_account_line_is_taken_and_no_other() {
+        assert_eq!(AccountOptions::parse(&[]), Ok(AccountOptions::default()));
+        let all = [c"enroll", c"notice", c"config=/x", c"prompt=First code: "];
+        let all = AccountOptions::parse(&all).unwrap();
+        assert!(all.enroll && all.notice);
+        assert_eq!(all.config.as_deref(), Some(Path::new("/x")));
+        assert_eq!(all.prompt.as_deref(), Some("First code: "));
+        for other in [
+            c"nullok",
+            c"config=x",
+            c"debug",
+            c"enroll=1",
+            c"prompt",
+            c"",
+        ] {
             assert!(AccountOptions::parse(&[other]).is_err(), "{other:?}");
         }
     }

@@ -3,15 +3,15 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use crate::login::{Failure, Outcome};
+use crate::login::Failure;
 
-/// Runs a login. If it panics, nothing is printed to the host's standard error and the outcome is a failure.
-pub(crate) fn stopped(login: impl FnOnce() -> Outcome) -> Outcome {
+/// Runs a hook. If it panics, nothing is printed to the host's standard error and it has failed.
+pub(crate) fn stopped<T>(hook: impl FnOnce() -> T) -> Result<T, Failure> {
     silence();
-    panic::catch_unwind(AssertUnwindSafe(login)).unwrap_or_else(|payload| {
+    panic::catch_unwind(AssertUnwindSafe(hook)).map_err(|payload| {
         // Dropping a payload can panic again; the few bytes are the lesser evil.
         std::mem::forget(payload);
-        Outcome::Failed(Failure::Panic)
+        Failure::Panic
     })
 }
 
@@ -34,7 +34,7 @@ mod tests {
         if std::env::var_os(INSIDE).is_some() {
             for _ in 0..2 {
                 let outcome = stopped(|| panic!("in the middle of a login"));
-                assert!(matches!(outcome, Outcome::Failed(Failure::Panic)));
+                assert!(matches!(outcome, Err(Failure::Panic)));
             }
             return;
         }

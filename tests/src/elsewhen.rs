@@ -8,8 +8,24 @@ use std::process::{Command, Stdio};
 /// Whether the module lets the user in who types this, where the clock is as libfaketime is told: `+1d`, `-30`,
 /// `@2038-01-19 03:14:08`. The service is `sshd`.
 pub fn accepts_at(clock: &str, user: &str, typed: &str) -> bool {
+    let said = said_at(clock, &["sshd", user, "authenticate"], typed);
+    let accepted = said.contains("successfully authenticated");
+    assert!(accepted || said.contains("Authentication"), "{said}");
+    accepted
+}
+
+/// What is asked of a user who comes from an address, where the clock is as libfaketime is told.
+pub fn prompts_at(clock: &str, user: &str, rhost: &str) -> String {
+    let rhost = format!("rhost={rhost}");
+    let said = said_at(clock, &["-I", &rhost, "sshd", user, "authenticate"], "");
+    let (prompts, _) = said.split_once("pamtester: ").expect("it says what came");
+    prompts.to_owned()
+}
+
+/// What pamtester says with these arguments.
+fn said_at(clock: &str, arguments: &[&str], typed: &str) -> String {
     let mut child = Command::new("pamtester")
-        .args(["sshd", user, "authenticate"])
+        .args(arguments)
         .env("LD_PRELOAD", libfaketime())
         .env("FAKETIME", clock)
         .env("FAKETIME_DONT_RESET", "1")
@@ -19,13 +35,13 @@ pub fn accepts_at(clock: &str, user: &str, typed: &str) -> bool {
         .stderr(Stdio::piped())
         .spawn()
         .expect("pamtester is there");
-    writeln!(child.stdin.take().unwrap(), "{typed}").unwrap();
+    // Where nothing is asked it may be gone before it reads.
+    let _ = writeln!(child.stdin.take().unwrap(), "{typed}");
     let done = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&done.stderr) + String::from_utf8_lossy(&done.stdout);
+    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
     let accepted = said.contains("successfully authenticated");
     assert_eq!(accepted, done.status.success(), "{said}");
-    assert!(accepted || said.contains("Authentication"), "{said}");
-    accepted
+    said.into_owned()
 }
 
 fn libfaketime() -> PathBuf {

@@ -15,6 +15,10 @@ pub const SILENT: c_int = 0x8000;
 pub const DISALLOW_NULL_AUTHTOK: c_int = 1;
 pub const ECHO_OFF: c_int = 1;
 pub const ECHO_ON: c_int = 2;
+pub const ERROR_MSG: c_int = 3;
+pub const TEXT_INFO: c_int = 4;
+
+const ITEM_USER: c_int = 2;
 
 const ITEM_RHOST: c_int = 4;
 const ITEM_FAIL_DELAY: c_int = 10;
@@ -74,6 +78,8 @@ pub enum Reply {
     Error(c_int),
     /// Does not live to answer.
     Killed,
+    /// Answers what comes of everything that was shown so far.
+    Worked(fn(&[Asked]) -> String),
 }
 
 impl From<&str> for Reply {
@@ -95,6 +101,8 @@ struct Script {
     replies: VecDeque<Reply>,
     asked: Vec<Asked>,
     delay: Option<c_uint>,
+    /// Where what is shown goes, instead of being kept.
+    shown_to: Option<c_int>,
 }
 
 /// A login about to be made.
@@ -104,6 +112,7 @@ pub struct Login {
     rhost: Option<CString>,
     flags: c_int,
     replies: Vec<Reply>,
+    shown_to: Option<c_int>,
 }
 
 /// What came of it.
@@ -126,6 +135,7 @@ impl Login {
             rhost: None,
             flags: 0,
             replies: Vec::new(),
+            shown_to: None,
         }
     }
 
@@ -157,6 +167,12 @@ impl Login {
         self
     }
 
+    /// What is shown is written to this descriptor, a line each, and not kept.
+    pub fn shown_to(mut self, descriptor: c_int) -> Self {
+        self.shown_to = Some(descriptor);
+        self
+    }
+
     /// Through `auth`.
     pub fn authenticate(self) -> Report {
         let mut session = Session::start(&self);
@@ -184,6 +200,7 @@ impl Session {
     pub fn start(login: &Login) -> Self {
         let mut script = Box::new(Script {
             replies: login.replies.clone().into(),
+            shown_to: login.shown_to,
             ..Script::default()
         });
         let conversation = Box::new(Conversation {
@@ -235,8 +252,24 @@ impl Session {
 
     /// The answers of the hooks that are not about authentication, by name.
     pub fn hook(&mut self, hook: &str) -> &'static str {
+        name(self.hook_code(hook))
+    }
+
+    /// Everything that was asked and shown so far.
+    pub fn asked(&self) -> &[Asked] {
+        &self.script.asked
+    }
+
+    /// Another user from here on.
+    pub fn rename(&self, user: &str) {
+        let user = CString::new(user).unwrap();
+        self.set(ITEM_USER, user.as_ptr().cast());
+    }
+
+    /// The same answers as numbers.
+    pub fn hook_code(&mut self, hook: &str) -> c_int {
         // SAFETY: the handle is live.
-        let code = unsafe {
+        unsafe {
             match hook {
                 "setcred" => pam_setcred(self.handle, ESTABLISH_CRED),
                 "account" => pam_acct_mgmt(self.handle, self.flags),
@@ -245,8 +278,7 @@ impl Session {
                 "chauthtok" => pam_chauthtok(self.handle, self.flags),
                 other => panic!("no hook {other}"),
             }
-        };
-        name(code)
+        }
     }
 
     pub fn end(mut self, code: c_int) -> Report {
@@ -277,11 +309,28 @@ extern "C" fn talk(
     assert_eq!(count, 1, "a module asks one thing at a time");
     // SAFETY: a message's text is a string.
     let text = unsafe { CStr::from_ptr(message.text) };
-    script.asked.push(Asked {
-        style: message.style,
-        text: text.to_str().expect("a prompt is UTF-8").to_owned(),
-    });
-    let text = match script.replies.pop_front() {
+    match script.shown_to {
+        // SAFETY: the string's bytes, and the end of a line.
+        Some(to) => unsafe {
+            libc::write(to, message.text.cast(), text.count_bytes());
+            libc::write(to, c"\n".as_ptr().cast(), 1);
+        },
+        None => script.asked.push(Asked {
+            style: message.style,
+            text: text.to_str().expect("a prompt is UTF-8").to_owned(),
+        }),
+    }
+    let is_told = [ERROR_MSG, TEXT_INFO].contains(&message.style);
+    let reply = match is_told {
+        true => Some(Reply::NullText),
+        false => script.replies.pop_front(),
+    };
+    let text = match reply {
+        Some(Reply::Worked(work)) => {
+            let text = CString::new(work(&script.asked)).unwrap();
+            // SAFETY: a string; the module frees the copy.
+            unsafe { libc::strdup(text.as_ptr()) }
+        }
         None => return PAM_CONV_ERR,
         Some(Reply::Error(code)) => return code,
         Some(Reply::Killed) => {

@@ -22,7 +22,7 @@ use crate::confirm;
 use crate::failure::{Ending, Failure, Kind};
 use crate::house::House;
 use crate::journal::quoted;
-use crate::qr::{Form, Picture, Saved};
+use crate::qr::{self, Form, Saved};
 use crate::report::enrollment::{Setup, Showing, Welcome};
 use crate::terminal::{self, Echo, Terminal};
 use crate::{account, choice, clock, entropy};
@@ -43,7 +43,7 @@ pub(super) fn run(context: Context<'_>, args: &cli::Enroll) -> Result<Ending, Fa
     }
     let mut started = started(args, authenticator.generation);
     let setup = Setup::of(account.name.as_str(), &authenticator, &started);
-    let picture = Picture::of(&setup.uri)?;
+    let picture = qr::picture(&setup.uri)?;
     let showing = Showing {
         setup: &setup,
         picture: &picture,

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use otp::policy::{DEFAULT_PATH, Fault, MAX_POLICY, Parsed};
+use nix::unistd::Group;
+use otp::policy::{DEFAULT_PATH, Fault, MAX_POLICY, Parsed, Rule};
 use otp::store::{PolicyError, load_policy};
 
 use super::Context;
@@ -35,9 +36,26 @@ fn in_force(context: Context<'_>) -> Result<Ending, Failure> {
 
 fn check(context: Context<'_>, file: &Path) -> Result<Ending, Failure> {
     match Parsed::parse(&text(file)?) {
-        Ok(parsed) => answer(context, &parsed, file),
+        Ok(parsed) => match unknown_groups(&parsed.policy.rules) {
+            unknown if unknown.is_empty() => answer(context, &parsed, file),
+            unknown => faulty(context, &unknown, file),
+        },
         Err(faults) => faulty(context, &faults, file),
     }
+}
+
+/// A rule that asks for a group nobody knows denies whoever it is asked about.
+fn unknown_groups(rules: &[Rule]) -> Vec<Fault> {
+    let is_known = |group: &str| matches!(Group::from_name(group), Ok(Some(_)));
+    let fault = |rule: &Rule| {
+        let unknown = rule.groups.iter().find(|group| !is_known(group))?;
+        let line = rule.line;
+        let why = format!(
+            "the group database does not know {unknown:?}: logins that this rule decides about would be denied"
+        );
+        Some(Fault { line, why })
+    };
+    rules.iter().filter_map(fault).collect()
 }
 
 /// A draft may stand anywhere and belong to anybody.
@@ -59,7 +77,7 @@ fn answer(context: Context<'_>, parsed: &Parsed, path: &Path) -> Result<Ending, 
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
-    let rules = Rules::in_force(&parsed.settings(), &path.display().to_string(), &name);
+    let rules = Rules::in_force(parsed, &path.display().to_string(), &name);
     context.report.answer(&rules)?;
     Ok(Ending::Done)
 }

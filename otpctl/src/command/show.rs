@@ -8,7 +8,7 @@ use super::Context;
 use crate::failure::{Ending, Failure};
 use crate::house::House;
 use crate::journal::quoted;
-use crate::qr::{Form, Picture, Saved};
+use crate::qr::{self, Form, Saved};
 use crate::report::enrollment::{Setup, Showing};
 use crate::{account, choice, cli};
 
@@ -24,7 +24,7 @@ pub(super) fn run(context: Context<'_>, args: &cli::Show) -> Result<Ending, Fail
         .cloned();
     let entry = entry.unwrap_or_else(|| AuthenticatorState::fresh(authenticator.generation));
     let setup = Setup::of(account.name.as_str(), authenticator, &entry);
-    let picture = Picture::of(&setup.uri)?;
+    let picture = qr::picture(&setup.uri)?;
     let saved = Saved::new(&picture, &form)?;
     // Logged before it is seen.
     let rest = format!("name={}", quoted(&authenticator.name));

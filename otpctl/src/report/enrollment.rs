@@ -1,6 +1,7 @@
 //! An authenticator's one showing, and the recovery codes that come with it.
 
 use otp::enrollment::{Authenticator, Kind};
+use otp::qr::Picture;
 use otp::state::AuthenticatorState;
 use otp::store::Enrolled;
 use otp::time::Period;
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::words;
 use super::{Answer, Page, Tint};
-use crate::qr::{Form, Picture};
+use crate::qr::Form;
 
 /// What an app needs. Wiped on drop.
 pub(crate) struct Setup {

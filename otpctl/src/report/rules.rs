@@ -1,6 +1,6 @@
 //! The policy: values, where each comes from, and what is wrong with a file.
 
-use otp::policy::{Fault, Setting, Value};
+use otp::policy::{Fault, Parsed, Rule, Value};
 use serde::Serialize;
 use serde_json::Map;
 
@@ -10,6 +10,7 @@ use super::{Answer, Page, Tint, words};
 #[derive(Serialize)]
 pub(crate) struct Rules {
     values: Map<String, serde_json::Value>,
+    rules: Vec<Deciding>,
     errors: Vec<Wrong>,
     #[serde(skip)]
     rows: Vec<(String, String, String)>,
@@ -23,6 +24,17 @@ struct Wrong {
     why: String,
 }
 
+/// A rule; a condition it does not have is null.
+#[derive(Serialize)]
+struct Deciding {
+    code: &'static str,
+    groups: Option<Vec<String>>,
+    networks: Option<Vec<String>>,
+    services: Option<Vec<String>>,
+    users: Option<Vec<String>>,
+    from: String,
+}
+
 #[derive(Serialize)]
 struct Sourced<'a> {
     value: &'a serde_json::Value,
@@ -31,9 +43,9 @@ struct Sourced<'a> {
 
 impl Rules {
     /// The values in force, from a file of this name.
-    pub(crate) fn in_force(settings: &[Setting], path: &str, name: &str) -> Self {
+    pub(crate) fn in_force(parsed: &Parsed, path: &str, name: &str) -> Self {
         let mut rules = Self::faulty(&[], path);
-        for setting in settings {
+        for setting in parsed.settings() {
             let from = setting.line.map_or_else(
                 || "default".to_owned(),
                 |line| format!("{name} line {line}"),
@@ -50,6 +62,8 @@ impl Rules {
                 words::printable(&from),
             ));
         }
+        let deciding = |rule| Deciding::of(rule, name);
+        rules.rules = parsed.policy.rules.iter().map(deciding).collect();
         rules
     }
 
@@ -63,9 +77,44 @@ impl Rules {
         errors.sort_by_key(|wrong| wrong.line);
         Self {
             values: Map::new(),
+            rules: Vec::new(),
             errors,
             rows: Vec::new(),
             file: words::printable(path),
+        }
+    }
+}
+
+impl Deciding {
+    fn of(rule: &Rule, name: &str) -> Self {
+        let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+        let networks: Vec<String> = rule.networks.iter().map(ToString::to_string).collect();
+        Self {
+            code: rule.code.name(),
+            groups: list(&rule.groups),
+            networks: list(&networks),
+            services: list(&rule.services),
+            users: list(&rule.users),
+            from: format!("{name} line {}", rule.line),
+        }
+    }
+
+    /// `groups ["admins"], services ["sshd"]`
+    fn conditions(&self) -> String {
+        let all = [
+            ("groups", &self.groups),
+            ("networks", &self.networks),
+            ("services", &self.services),
+            ("users", &self.users),
+        ];
+        let told = all.iter().filter_map(|(what, list)| {
+            let list = serde_json::Value::from(list.as_ref()?.clone());
+            Some(format!("{what} {list}"))
+        });
+        let told: Vec<String> = told.collect();
+        match told.is_empty() {
+            true => "everybody".to_owned(),
+            false => told.join(", "),
         }
     }
 }
@@ -104,6 +153,19 @@ impl Answer for Rules {
             let from = page.painted(Tint::Faint, from);
             page.line(&format!(
                 "{key:<keys$}   {value:<values$}   {}",
+                from.as_str()
+            ));
+        }
+        if self.rules.is_empty() {
+            return;
+        }
+        page.paragraph("Who needs a code (the first rule that matches decides)");
+        for (number, rule) in (1..).zip(&self.rules) {
+            let from = page.painted(Tint::Faint, &words::printable(&rule.from));
+            page.line(&format!(
+                "rule {number}   {:<8}   {}   {}",
+                rule.code,
+                words::printable(&rule.conditions()),
                 from.as_str()
             ));
         }

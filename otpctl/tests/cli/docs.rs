@@ -8,9 +8,11 @@ use crate::world::{Machine, on_a_machine};
 
 const README: &str = include_str!("../../../README.md");
 const GUIDE: &str = include_str!("../../../docs/guide/ssh.md");
-const DOCUMENTS: [(&str, &str); 10] = [
+const FIRST_LOGIN: &str = include_str!("../../../docs/guide/first-login.md");
+const DOCUMENTS: [(&str, &str); 11] = [
     ("README.md", README),
     ("docs/guide/ssh.md", GUIDE),
+    ("docs/guide/first-login.md", FIRST_LOGIN),
     ("SECURITY.md", include_str!("../../../SECURITY.md")),
     (
         "README.Debian",
@@ -113,7 +115,11 @@ fn every_command_in_the_documents_is_one() {
 
 /// The block of code that follows these words.
 fn block_after(words: &str) -> String {
-    let (_, rest) = README.split_once(words).unwrap();
+    block_in(README, words)
+}
+
+fn block_in(document: &str, words: &str) -> String {
+    let (_, rest) = document.split_once(words).unwrap();
     let block = rest.split("```").nth(1).unwrap();
     let lines = block.lines().skip(1);
     lines.map(|line| format!("{}\n", line.trim())).collect()
@@ -134,6 +140,52 @@ fn the_two_edits_for_ssh_as_they_stand_in_the_readme_are_healthy() {
         let drop_in = block_after("in a new file `/etc/ssh/sshd_config.d/otp.conf`:");
         fs::write("/etc/ssh/sshd_config.d/otp.conf", drop_in).unwrap();
         assert_eq!(sshd_faults(machine), [""; 0]);
+    });
+}
+
+#[test]
+fn what_the_guide_to_first_logins_sets_up_is_healthy_and_its_policy_is_one() {
+    on_a_machine(|machine| {
+        fs::write("/etc/pam.d/common-auth", "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n").unwrap();
+        let part = |words| block_in(FIRST_LOGIN, words);
+        let auth = part("below `@include common-auth`:");
+        let account = part("below `@include common-account`:");
+        assert!(account.starts_with("account required pam_otp.so enroll"));
+        let stack = format!("@include common-auth\n{auth}account required pam_unix.so\n{account}");
+        fs::write("/etc/pam.d/sshd", stack).unwrap();
+        fs::create_dir("/etc/ssh/sshd_config.d").unwrap();
+        fs::write(
+            "/etc/ssh/sshd_config",
+            "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n",
+        )
+        .unwrap();
+        let drop_in = part("In a new file `/etc/ssh/sshd_config.d/otp.conf`:");
+        fs::write("/etc/ssh/sshd_config.d/otp.conf", drop_in).unwrap();
+        fs::write("/etc/group", "root:x:0:\n").unwrap();
+        fs::write(
+            "/etc/security/otp.toml",
+            part("in `/etc/security/otp.toml`:"),
+        )
+        .unwrap();
+        machine.otpctl(&["enroll", "alice"]);
+        machine
+            .otpctl(&["policy", "--check", "/etc/security/otp.toml"])
+            .exits(0);
+        assert_eq!(machine.json(&["policy"])["rules"][0]["code"], "required");
+        assert_eq!(sshd_faults(machine), [""; 0]);
+    });
+}
+
+#[test]
+fn the_rules_of_the_manual_are_rules() {
+    on_a_machine(|machine| {
+        let manual = include_str!("../../../docs/man/otp.toml.5");
+        let (_, rest) = manual.split_once(".Bd -literal -offset indent\n").unwrap();
+        let (rules, _) = rest.split_once(".Ed").unwrap();
+        fs::write("/etc/group", "admins:x:50:\n").unwrap();
+        fs::write("/tmp/rules", rules).unwrap();
+        let shown = machine.otpctl(&["policy", "--check", "/tmp/rules", "--json"]);
+        assert_eq!(shown.exits(0).json()["rules"].as_array().unwrap().len(), 3);
     });
 }
 

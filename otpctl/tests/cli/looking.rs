@@ -259,3 +259,43 @@ fn no_path_and_no_value_reaches_the_terminal_as_a_command_to_it() {
         }
     });
 }
+
+#[test]
+fn the_rules_are_shown_and_a_draft_that_would_deny_is_named() {
+    on_a_machine(|machine| {
+        fs::write("/etc/group", "admins:x:100:alice\n").unwrap();
+        let rules = "[[rule]]\ngroups = [\"admins\"]\ncode = \"required\"\n\n[[rule]]\nnetworks = [\"192.0.2.0/24\"]\nservices = [\"sshd\"]\ncode = \"exempt\"\n\n[[rule]]\ncode = \"optional\"\n";
+        fs::write("/etc/security/otp.toml", rules).unwrap();
+        let shown = machine.json(&["policy"]);
+        assert_eq!(
+            shown["rules"][1],
+            serde_json::json!({"code": "exempt", "groups": null, "networks": ["192.0.2.0/24"], "services": ["sshd"], "users": null, "from": "otp.toml line 5"})
+        );
+        let page = machine.otpctl(&["policy"]).exits(0).out;
+        for line in [
+            "rule 1   required   groups [\"admins\"]   otp.toml line 1",
+            "rule 2   exempt     networks [\"192.0.2.0/24\"], services [\"sshd\"]   otp.toml line 5",
+            "rule 3   optional   everybody   otp.toml line 10",
+        ] {
+            assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
+        }
+        let draft = |text: &str| {
+            fs::write("/tmp/draft", text).unwrap();
+            let said = machine.otpctl(&["policy", "--check", "/tmp/draft"]);
+            said.exits(1).out
+        };
+        assert!(
+            draft("[[rule]]\ncode = \"exempt\"\ngroups = [\"admins\", \"staff\"]\n")
+                .contains("the group database does not know \"staff\"")
+        );
+        assert!(
+            draft(&format!(
+                "{rules}[[rule]]\nusers = [\"bob\"]\ncode = \"exempt\"\n"
+            ))
+            .contains("line 10     a rule without a condition is for everybody: put it last")
+        );
+        machine
+            .otpctl(&["policy", "--check", "/etc/security/otp.toml"])
+            .exits(0);
+    });
+}

@@ -4,6 +4,7 @@ use super::*;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
+use otp::policy::Parsed;
 use otp::user::UserName;
 use otp::verify::{Acceptance, Method};
 
@@ -16,6 +17,7 @@ struct Script {
     service: &'static str,
     remote: Option<&'static str>,
     said: Vec<String>,
+    mark: Option<Mark>,
 }
 
 impl Script {
@@ -64,12 +66,24 @@ impl Host for Script {
         self.remote.map(|address| address.parse().unwrap())
     }
     fn note(&self, _: &str) {}
+    fn leave(&mut self, mark: Option<Mark>) -> Result<(), Failure> {
+        self.mark = mark;
+        Ok(())
+    }
+    fn left(&self) -> Option<Mark> {
+        self.mark.clone()
+    }
+    fn say(&mut self, text: &str) {
+        self.said.push(format!("said {text:?}"));
+    }
 }
 
 /// A machine that knows alice, whose code is 123456. `done` holds what it was asked for.
 struct Site {
     knows_alice: bool,
     enrolled: bool,
+    remembered: bool,
+    policy: &'static str,
     broken: Option<&'static str>,
     done: RefCell<Vec<String>>,
 }
@@ -79,6 +93,8 @@ impl Default for Site {
         Self {
             knows_alice: true,
             enrolled: true,
+            remembered: false,
+            policy: "",
             broken: None,
             done: RefCell::default(),
         }
@@ -100,7 +116,8 @@ impl Site {
 
 impl Machine for Site {
     fn policy(&self, _: Option<&Path>) -> Result<Policy, Failure> {
-        self.does("policy").map(|()| Policy::default())
+        self.does("policy")
+            .map(|()| Parsed::parse(self.policy).unwrap().policy)
     }
     fn account(&self, typed: &[u8]) -> Result<Option<Account>, Failure> {
         self.does("account")?;
@@ -110,8 +127,16 @@ impl Machine for Site {
             uid: Some(1000),
         }))
     }
-    fn can_answer(&self, _: &Account, _: &Policy) -> Result<bool, Failure> {
-        self.does("can_answer").map(|()| self.enrolled)
+    fn is_member(&self, _: &Account, groups: &[String]) -> Result<bool, Failure> {
+        self.does("is_member")?;
+        Ok(groups.iter().any(|group| group == "staff"))
+    }
+    fn look(&self, _: &Account, _: Origin, _: &Policy) -> Result<Sight, Failure> {
+        self.does("look").map(|()| Sight {
+            can_answer: self.enrolled,
+            is_remembered: self.remembered,
+            history: History::default(),
+        })
     }
     fn judge(
         &self,
@@ -120,7 +145,7 @@ impl Machine for Site {
         passcode: &Passcode,
         way: Way,
         _: &Policy,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<(Verdict, History), Failure> {
         self.does("judge")?;
         let code = match passcode {
             Passcode::Digits(digits) => digits.expose().to_owned(),
@@ -130,12 +155,13 @@ impl Machine for Site {
         self.done
             .borrow_mut()
             .push(format!("{code} from {origin} by {service}"));
-        Ok(match account {
+        let verdict = match account {
             None => Verdict::Refused(Reason::NotEnrolled),
             Some(_) if !self.enrolled => Verdict::Refused(Reason::NotEnrolled),
             Some(_) if code == "123456" || code == "recovery" => ACCEPTED,
             Some(_) => Verdict::Refused(Reason::Mismatch),
-        })
+        };
+        Ok((verdict, History::default()))
     }
     fn real_uid(&self) -> u32 {
         1000
@@ -172,7 +198,9 @@ fn outcome(options: &Options, host: &mut Script, site: &Site) -> String {
     match login(options, host, site) {
         Outcome::Judged(Verdict::Accepted(_)) => "accepted".to_owned(),
         Outcome::Judged(Verdict::Refused(reason)) => reason.name().to_owned(),
-        Outcome::Exempt => "exempt".to_owned(),
+        Outcome::Exempt(Exempt::NotEnrolled) => "exempt".to_owned(),
+        Outcome::Exempt(Exempt::Rule(number)) => format!("rule {number}"),
+        Outcome::Exempt(Exempt::Remembered) => "remembered".to_owned(),
         Outcome::Failed(Failure::Unavailable(part)) => format!("no {part}"),
         Outcome::Failed(Failure::NoConversation) => "no conversation".to_owned(),
         Outcome::Failed(Failure::Fault(_) | Failure::Panic) => "fault".to_owned(),
@@ -180,7 +208,7 @@ fn outcome(options: &Options, host: &mut Script, site: &Site) -> String {
 }
 
 #[test]
-fn she_is_asked_before_anything_is_read() {
+fn she_is_asked_before_anything_is_read_of_her() {
     for broken in ["policy", "account", "judge"] {
         let site = Site {
             broken: Some(broken),
@@ -224,7 +252,7 @@ fn a_stranger_is_asked_and_judged_like_anybody() {
 }
 
 #[test]
-fn what_is_no_passcode_is_refused_without_a_look_at_anything() {
+fn what_is_no_passcode_is_refused_without_a_look_at_anybody() {
     let incorrect = "\u{8}\n\r\u{7f}INCORRECT";
     for typed in [
         "",
@@ -240,7 +268,7 @@ fn what_is_no_passcode_is_refused_without_a_look_at_anything() {
             "malformed",
             "{typed:?}"
         );
-        assert!(site.done().is_empty());
+        assert_eq!(site.done(), ["policy"]);
         assert_eq!(host.said.len(), 2, "the same delay, the same prompt");
     }
     let (site, mut host) = (Site::default(), Script::answering(&[]));
@@ -277,7 +305,7 @@ fn nullok_lets_by_only_those_a_sound_machine_knows_and_a_sound_store_does_not() 
         run(site(false, false, None)),
         ("not-enrolled".to_owned(), 1)
     );
-    for broken in ["policy", "account", "can_answer"] {
+    for broken in ["policy", "account", "look"] {
         let denied = (format!("no {broken}"), 0);
         assert_eq!(run(site(true, false, Some(broken))), denied);
     }
@@ -444,4 +472,188 @@ fn the_prompt_is_the_administrators_and_a_password_is_never_shown() {
     let mut host = Script::answering(&["hunter2123456"]);
     assert_eq!(outcome(&both, &mut host, &site), "accepted");
     assert_eq!(host.said[0], "asked \"Code? \"");
+}
+
+const RULES: &str = r#"
+[[rule]]
+groups = ["admins"]
+code = "required"
+
+[[rule]]
+groups = ["staff"]
+services = ["sshd"]
+networks = ["192.0.2.0/24"]
+code = "exempt"
+
+[[rule]]
+services = ["su"]
+code = "optional"
+
+[[rule]]
+services = ["sudo"]
+code = "required"
+"#;
+
+#[test]
+fn the_first_rule_that_matches_decides_and_where_none_does_the_line() {
+    let run = |service, remote, nullok, enrolled| {
+        let site = Site {
+            policy: RULES,
+            enrolled,
+            ..Site::default()
+        };
+        let mut host = Script::answering(&["123456"]);
+        (host.service, host.remote) = (service, remote);
+        let options = Options { nullok, ..plain() };
+        let outcome = outcome(&options, &mut host, &site);
+        let asked = host.said.iter().filter(|said| said.starts_with("asked"));
+        (outcome, asked.count())
+    };
+    let told = |outcome: &str, asked| (outcome.to_owned(), asked);
+    for nullok in [false, true] {
+        for enrolled in [false, true] {
+            let inside = run("sshd", Some("192.0.2.9"), nullok, enrolled);
+            assert_eq!(inside, told("rule 2", 0));
+        }
+        assert_eq!(run("su", None, nullok, false), told("exempt", 0));
+        assert_eq!(run("su", None, nullok, true), told("accepted", 1));
+        assert_eq!(run("sudo", None, nullok, false), told("not-enrolled", 1));
+        assert_eq!(run("sudo", None, nullok, true), told("accepted", 1));
+    }
+    let outside = |nullok| run("sshd", Some("203.0.113.9"), nullok, false);
+    assert_eq!(outside(false), told("not-enrolled", 1));
+    assert_eq!(outside(true), told("exempt", 0));
+}
+
+#[test]
+fn rules_are_about_users_the_passwd_database_knows_and_any_doubt_is_a_denial() {
+    let site = |knows_alice, broken| Site {
+        policy: RULES,
+        knows_alice,
+        broken,
+        ..Site::default()
+    };
+    let run = |site: &Site| {
+        let mut host = Script::answering(&["123456"]);
+        host.remote = Some("192.0.2.9");
+        (outcome(&plain(), &mut host, site), host.said.len())
+    };
+    assert_eq!(run(&site(false, None)), ("not-enrolled".to_owned(), 2));
+    for broken in ["account", "is_member"] {
+        let denied = (format!("no {broken}"), 1);
+        assert_eq!(run(&site(true, Some(broken))), denied);
+    }
+}
+
+const REMEMBER: &str = "remember = \"12h\"";
+
+#[test]
+fn where_she_is_remembered_she_is_not_asked_and_in_doubt_she_is() {
+    let site = |remembered, broken| Site {
+        policy: REMEMBER,
+        remembered,
+        broken,
+        ..Site::default()
+    };
+    let run = |site: &Site| {
+        let mut host = Script::answering(&["123456"]);
+        let outcome = outcome(&plain(), &mut host, site);
+        (outcome, host.said.len() - 1, host.mark.is_some())
+    };
+    let told = |outcome: &str, asked, marked| (outcome.to_owned(), asked, marked);
+    assert_eq!(run(&site(true, None)), told("remembered", 0, true));
+    assert_eq!(run(&site(false, None)), told("accepted", 1, true));
+    assert_eq!(run(&site(true, Some("look"))), told("accepted", 1, true));
+    // Off, nobody looks.
+    let off = Site {
+        policy: "",
+        ..site(true, None)
+    };
+    assert_eq!(run(&off), told("accepted", 1, true));
+    assert_eq!(off.done()[..2], ["policy", "account"]);
+    assert!(!off.done().contains(&"look".to_owned()));
+}
+
+#[test]
+fn remembering_is_for_all_who_would_be_asked_a_rule_or_not() {
+    let site = Site {
+        policy: "remember = \"12h\"\n[[rule]]\ncode = \"required\"\n",
+        remembered: true,
+        ..Site::default()
+    };
+    let mut host = Script::answering(&[]);
+    assert_eq!(outcome(&plain(), &mut host, &site), "remembered");
+}
+
+#[test]
+fn who_typed_a_code_with_the_password_is_judged_though_she_is_remembered() {
+    let site = || Site {
+        policy: REMEMBER,
+        remembered: true,
+        ..Site::default()
+    };
+    let run = |first_pass, password: &str| {
+        let mut host = Script::answering(&["123456"]).with_password(password);
+        let outcome = outcome(&trying(first_pass), &mut host, &site());
+        (outcome, host.said.len())
+    };
+    assert_eq!(
+        run(FirstPass::Try, "hunter2999999"),
+        ("mismatch".to_owned(), 0)
+    );
+    assert_eq!(run(FirstPass::Try, "hunter"), ("remembered".to_owned(), 0));
+    assert_eq!(
+        run(FirstPass::Use, "hunter2123456"),
+        ("accepted".to_owned(), 0)
+    );
+    assert_eq!(run(FirstPass::Use, "hunter"), ("malformed".to_owned(), 0));
+    let mut host = Script::answering(&["hunter2"]);
+    assert_eq!(outcome(&forwarding(), &mut host, &site()), "remembered");
+    assert_eq!(host.said, ["asked \"Password: \"", "handed on \"hunter2\""]);
+}
+
+#[test]
+fn word_is_left_of_who_was_let_by_or_in_and_of_nobody_else() {
+    let nullok = Options {
+        nullok: true,
+        ..plain()
+    };
+    let left = |options: &Options, site: Site, typed| {
+        let mut host = Script::answering(&[typed]);
+        // Of a login before on the same handle.
+        let bob = UserName::parse("bob").unwrap();
+        host.mark = Some(Mark {
+            account: Account {
+                name: bob,
+                uid: Some(1001),
+            },
+            found: Found::NotEnrolled,
+        });
+        let _ = outcome(options, &mut host, &site);
+        host.mark
+            .map(|mark| (mark.account.name.to_string(), mark.found))
+    };
+    let site = |enrolled, policy| Site {
+        enrolled,
+        policy,
+        ..Site::default()
+    };
+    let alice = |found| Some(("alice".to_owned(), found));
+    let known = || alice(Found::Known(History::default()));
+    assert_eq!(
+        left(&nullok, site(false, ""), ""),
+        alice(Found::NotEnrolled)
+    );
+    assert_eq!(left(&nullok, site(true, ""), "123456"), known());
+    assert_eq!(left(&plain(), site(true, ""), "123456"), known());
+    assert_eq!(left(&plain(), site(true, ""), "654321"), None);
+    assert_eq!(left(&plain(), site(true, ""), "x"), None);
+    assert_eq!(left(&plain(), site(false, ""), "123456"), None);
+    let exempt = "[[rule]]\ncode = \"exempt\"\n";
+    assert_eq!(left(&nullok, site(false, exempt), ""), None);
+    let strangers = Site {
+        knows_alice: false,
+        ..site(false, "")
+    };
+    assert_eq!(left(&nullok, strangers, "123456"), None);
 }

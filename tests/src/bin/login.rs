@@ -1,15 +1,37 @@
 //! One login as a process of its own, for trials that kill it or fail its system calls: `login USER CODE`. What came of it is
-//! the one line it prints.
+//! the one line it prints. `login USER` alone is a first login, through the account lines: before its answer it prints the key
+//! that it was shown and the code that it typed.
 
 use std::env;
+use std::io::Write;
 
-use tests::pam::Login;
+use tests::pam::{Asked, Login, Reply, Session};
+use tests::users::Phone;
 
 fn main() {
     let mut arguments = env::args().skip(1);
-    let (Some(user), Some(code)) = (arguments.next(), arguments.next()) else {
-        panic!("login USER CODE");
+    let user = arguments.next().expect("login USER [CODE]");
+    let Some(code) = arguments.next() else {
+        return first_login(&user);
     };
     let report = Login::of(user).typing(&*code).authenticate();
     println!("{}", report.answer);
+}
+
+fn first_login(user: &str) {
+    let login = Login::of(user).typing(Reply::Worked(proves)).typing("");
+    let mut session = Session::start(&login);
+    assert_eq!(session.authenticate(), 0, "she is let by");
+    println!("{}", session.hook("account"));
+}
+
+/// The code of the key that is shown.
+fn proves(shown: &[Asked]) -> String {
+    let mut lines = shown.iter().rev();
+    let key = lines.find_map(|line| line.text.strip_prefix("or type the key   "));
+    let key = key.expect("a key").replace(' ', "");
+    let code = Phone::with_secret("alice", &key).code_at(0);
+    println!("{key} {code}");
+    std::io::stdout().flush().unwrap();
+    code
 }

@@ -37,15 +37,19 @@ fn setcred_succeeds() {
 }
 
 #[test]
-fn an_account_line_takes_config_and_knows_no_other_argument() {
+fn an_account_line_knows_its_own_arguments_and_no_others() {
     sandboxed(|| {
         let log = Syslog::bind();
-        assert_eq!(
-            hook("account", "account", "config=/etc/security/otp.toml"),
-            "PAM_IGNORE"
-        );
+        for known in [
+            "config=/etc/security/otp.toml",
+            "enroll",
+            "notice",
+            "enroll notice [prompt=Code: ]",
+        ] {
+            assert_eq!(hook("account", "account", known), "PAM_IGNORE");
+        }
         assert_eq!(log.take(), []);
-        for argument in ["enroll", "nullok", "debug", "nosuch"] {
+        for argument in ["nullok", "debug", "nosuch", "enrol"] {
             assert_eq!(hook("account", "account", argument), "PAM_AUTHINFO_UNAVAIL");
             let lines = log.take();
             let expected = format!(

@@ -179,7 +179,7 @@ fn nobody_let_by_is_logged_unless_debug_asks_for_it() {
             log.take(),
             logged(
                 DEBUG,
-                "pam_otp(sshd:auth): nullok: nothing is kept of the user, who is let by"
+                "pam_otp(sshd:auth): nothing is kept of the user, who is let by"
             )
         );
     });

@@ -4,6 +4,7 @@
 mod arguments;
 mod codes;
 mod files;
+mod first_login;
 mod guest;
 mod hooks;
 mod hostile;
@@ -14,3 +15,5 @@ mod memory;
 mod moving;
 mod passwords;
 mod prompts;
+mod remembered;
+mod rules;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
@@ -12,9 +12,9 @@ use data_encoding::BASE32_NOPAD;
 use otp::keyed::DigestKey;
 use otp::store::Store;
 use tests::crowd::pipe;
-use tests::pam::{Login, Reply, Session, line};
+use tests::pam::{Login, Reply, Session, line, stack};
 use tests::processes::{self, Child};
-use tests::sandbox::sandboxed;
+use tests::sandbox::{MODULE, sandboxed};
 use tests::users::{Phone, issue, store, wipe};
 use zeroize::Zeroizing;
 
@@ -60,6 +60,27 @@ impl Host {
             }
         });
         Self { child, typed, done }
+    }
+
+    /// One that enrols at its first login: what it shows comes out of the third.
+    fn start_first_login() -> (Self, BufReader<File>) {
+        let (typed_in, typed) = pipe();
+        let (done, mut done_in) = pipe();
+        let (shown, shown_in) = pipe();
+        let child = processes::start(|| {
+            let typing = || Reply::Read(typed_in.as_raw_fd());
+            let login = Login::of("alice").shown_to(shown_in.as_raw_fd());
+            (&typed_in).read_exact(&mut [0]).unwrap();
+            let mut session = Session::start(&login.typing(typing()).typing(typing()));
+            assert_eq!(session.authenticate(), 0);
+            let answer = session.hook_code("account");
+            done_in.write_all(&[u8::try_from(answer).unwrap()]).unwrap();
+            loop {
+                // SAFETY: waits for its end.
+                unsafe { libc::pause() };
+            }
+        });
+        (Self { child, typed, done }, BufReader::new(shown))
     }
 
     /// Lets it log in; its answer as a number.
@@ -179,5 +200,96 @@ fn a_host_that_keeps_a_secret_is_found_out() {
         let finds = host.finds(&needles(WRONG));
         let is_key = |find: &String| find.starts_with("the key in");
         assert!(!finds.is_empty() && finds.iter().all(is_key), "{finds:#?}");
+    });
+}
+
+/// What is shown until this prompt, and the prompt.
+fn shown_until(prompt: &str, shown: &mut impl BufRead) -> Vec<String> {
+    let mut lines = Vec::new();
+    while !lines
+        .last()
+        .is_some_and(|line: &String| line.starts_with(prompt))
+    {
+        let mut line = String::new();
+        assert_ne!(shown.read_line(&mut line).unwrap(), 0, "{lines:?}");
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+/// A text of capitals and digits as a QR code has it (ISO/IEC 18004, 7.4.4: 11 bits for two), wherever it begins in a byte and
+/// whether or not a letter stands before it.
+fn as_in_a_picture(text: &str) -> Vec<Vec<u8>> {
+    let value = |letter: u8| match letter {
+        b'0'..=b'9' => u32::from(letter - b'0'),
+        _ => u32::from(letter - b'A') + 10,
+    };
+    let mut all = Vec::new();
+    for skipped in 0..2 {
+        let pairs = text.as_bytes()[skipped..].chunks_exact(2);
+        let bits: String = pairs
+            .map(|pair| format!("{:011b}", value(pair[0]) * 45 + value(pair[1])))
+            .collect();
+        for shift in 0..8 {
+            let bytes = bits.as_bytes()[shift..].chunks_exact(8);
+            let byte = |bits: &[u8]| u8::from_str_radix(std::str::from_utf8(bits).unwrap(), 2);
+            all.push(bytes.map(|bits| byte(bits).unwrap()).collect());
+        }
+    }
+    all
+}
+
+#[test]
+fn after_a_first_login_nothing_secret_is_left_in_its_hosts_memory() {
+    sandboxed(|| {
+        stack(
+            "sshd",
+            &[
+                &format!("auth required {MODULE} nullok nodelay"),
+                "auth required pam_permit.so",
+                &format!("account required {MODULE} enroll"),
+                "account required pam_permit.so",
+            ],
+        );
+        store();
+        let (mut host, mut shown) = Host::start_first_login();
+        host.typed.write_all(b".").unwrap();
+        let lines = shown_until("Code the app shows now:", &mut shown);
+        let line = |words: &str| {
+            let line = lines.iter().find_map(|line| line.strip_prefix(words));
+            line.unwrap().trim().to_owned()
+        };
+        let typed_in = line("or type the key");
+        let key = typed_in.replace(' ', "");
+        let phone = Phone::with_secret("alice", &key);
+        let code = phone.code();
+        host.typed.write_all(code.as_bytes()).unwrap();
+        let lines = shown_until("Press Enter", &mut shown);
+        host.typed.write_all(b"\n").unwrap();
+        let mut answer = [9];
+        host.done.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0]);
+
+        let secret = BASE32_NOPAD.decode(key.as_bytes()).unwrap();
+        let mut needles = vec![
+            ("the secret", secret.clone()),
+            ("the secret's base32", key.clone().into()),
+            ("the key to type", typed_in.into()),
+            ("the secret's inner pad", padded(&secret, 0x36)),
+            ("the secret's outer pad", padded(&secret, 0x5c)),
+            ("what was typed", code.into()),
+        ];
+        let pictured = as_in_a_picture(&key).into_iter();
+        needles.extend(pictured.map(|bytes| ("the secret in the picture", bytes)));
+        let recovery = lines.iter().flat_map(|line| line.split_whitespace());
+        let recovery = recovery.filter(|word| word.matches('-').count() == 3);
+        let recovery: Vec<_> = recovery.collect();
+        assert_eq!(recovery.len(), 10);
+        for code in recovery {
+            needles.push(("a recovery code", code.into()));
+            needles.push(("a recovery code", code.replace('-', "").into()));
+        }
+        let finds = host.finds(&needles);
+        assert!(finds.is_empty(), "{finds:#?}");
     });
 }

@@ -3,6 +3,7 @@
 //! some twenty minutes on two cores.
 
 mod fault;
+mod first_login;
 mod kill;
 mod logins;
 mod race;

@@ -18,6 +18,7 @@ const ARGUMENTS: &[&str] = &[
 ];
 /// What an account line of ours takes.
 const ACCOUNT_ARGUMENTS: &[&str] = &["enroll", "notice"];
+const ACCOUNT_SETTINGS: &[&str] = &["config=", "prompt="];
 /// Screen lockers that ask PAM as the user whose screen it is.
 const LOCKERS: &[&str] = &[
     "cinnamon-screensaver",
@@ -146,13 +147,15 @@ pub(super) fn account(lines: &[Line]) -> Option<Check> {
     let (line, module) = ours(lines).into_iter().next()?;
     let at = format!("/etc/pam.d/{} line {}", line.file, line.number);
     let known = |word: &&String| {
-        ACCOUNT_ARGUMENTS.contains(&word.as_str()) || bare(word).starts_with("config=")
+        let is_setting = |key: &&str| bare(word).starts_with(key);
+        ACCOUNT_ARGUMENTS.contains(&word.as_str())
+            || ACCOUNT_SETTINGS.iter().any(|key| is_setting(key))
     };
     Some(match module.arguments.iter().find(|word| !known(word)) {
         Some(word) => Check::fault(
             "account-line",
             format!("{at}: unknown argument {word}, which denies every login"),
-            "take it out; an account line takes enroll, notice and config=FILE",
+            "take it out; an account line takes enroll, notice, config=FILE and prompt=TEXT",
         ),
         None => Check::good(
             "account-line",
