@@ -185,7 +185,7 @@ fn people_in(passwd: &str) -> Vec<String> {
 }
 
 /// The first few names, and how many more.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMES);
     let first: Vec<&str> = names.iter().take(NAMES).map(String::as_str).collect();
     let first = first.join(", ");

@@ -1,5 +1,6 @@
 //! Whether sshd asks PAM at all, and for what besides.
 
+use super::records::some;
 use crate::report::health::Check;
 use crate::sshd::{self, Found, Settings, Visitor};
 
@@ -137,50 +138,92 @@ fn methods(settings: &Settings) -> Option<Check> {
     None
 }
 
-/// Whom a `Match` block treats otherwise.
+/// What is found of those whom a `Match` block treats otherwise, and who they are.
+struct Otherwise<'a> {
+    address: &'a str,
+    check: Check,
+    users: Vec<String>,
+}
+
+/// Whom a `Match` block treats otherwise: whom one names first.
 fn for_some(settings: &Settings, people: &[String]) -> Vec<Check> {
     let text = sshd::files();
     let patterns: Vec<&str> = text.lines().filter_map(sshd::match_pattern).collect();
     if patterns.iter().all(|it| it.eq_ignore_ascii_case("all")) {
         return Vec::new();
     }
-    let mut checks = Vec::new();
     let mut addresses = vec![OUTSIDE.to_owned()];
     addresses.extend(patterns.iter().flat_map(|pattern| addresses_in(pattern)));
+    let is_named = |user: &str| {
+        let mut words = patterns
+            .iter()
+            .flat_map(|pattern| pattern.split([' ', ',']));
+        words.any(|word| word == user)
+    };
+    let mut people: Vec<&String> = people.iter().collect();
+    people.sort_by_key(|user| !is_named(user));
+    let mut found: Vec<Otherwise<'_>> = Vec::new();
     for user in people.iter().take(ASKED) {
         for address in &addresses {
             let visitor = Visitor { user, address };
-            let differs = sshd::in_force_for(&visitor).filter(|theirs| {
-                theirs.keyboard_interactive != settings.keyboard_interactive
-                    || theirs.methods != settings.methods
-            });
-            let theirs = differs.map(|theirs| for_visitor(&theirs, &visitor));
-            checks.extend(theirs.filter(|check| !checks.contains(check)));
+            let Some(theirs) = sshd::in_force_for(&visitor) else {
+                continue;
+            };
+            if theirs.keyboard_interactive == settings.keyboard_interactive
+                && theirs.methods == settings.methods
+            {
+                continue;
+            }
+            let check = judged(&theirs);
+            let mut known = found.iter_mut();
+            match known.find(|one| one.address == address && one.check == check) {
+                Some(one) => one.users.push((*user).clone()),
+                None => found.push(Otherwise {
+                    address,
+                    check,
+                    users: vec![(*user).clone()],
+                }),
+            }
         }
+    }
+    let mut checks: Vec<Check> = found.into_iter().map(Otherwise::told).collect();
+    if people.len() > ASKED {
+        checks.push(Check::known(
+            "Match",
+            format!("sshd was asked about {ASKED} of {} users", people.len()),
+            "for another: sshd -T -C user=USER,addr=ADDRESS,host=ADDRESS",
+        ));
     }
     checks
 }
 
-fn for_visitor(settings: &Settings, visitor: &Visitor<'_>) -> Check {
-    let Visitor { user, address } = visitor;
+/// What there is to say of settings that are not everybody's.
+fn judged(settings: &Settings) -> Check {
     let faults = for_everybody(settings).into_iter().find(|check| !check.ok);
     match faults {
         Some(check) => Check {
+            detail: format!("by a Match block: {} {}", check.name, check.detail),
             name: "Match",
-            detail: format!(
-                "for {user} from {address}, by a Match block: {} {}",
-                check.name, check.detail
-            ),
             ..check
         },
         None => Check::known(
             "Match",
             format!(
-                "for {user} from {address}, a Match block says otherwise: AuthenticationMethods {}",
+                "a Match block says otherwise: AuthenticationMethods {}",
                 settings.methods()
             ),
             "if that is not meant: look at the Match blocks of /etc/ssh/sshd_config",
         ),
+    }
+}
+
+impl Otherwise<'_> {
+    fn told(self) -> Check {
+        let (users, address) = (some(&self.users), self.address);
+        Check {
+            detail: format!("for {users} from {address}, {}", self.check.detail),
+            ..self.check
+        }
     }
 }
 

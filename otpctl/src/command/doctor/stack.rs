@@ -148,8 +148,7 @@ pub(super) fn account(lines: &[Line]) -> Option<Check> {
     let at = format!("/etc/pam.d/{} line {}", line.file, line.number);
     let known = |word: &&String| {
         let is_setting = |key: &&str| bare(word).starts_with(key);
-        ACCOUNT_ARGUMENTS.contains(&word.as_str())
-            || ACCOUNT_SETTINGS.iter().any(is_setting)
+        ACCOUNT_ARGUMENTS.contains(&word.as_str()) || ACCOUNT_SETTINGS.iter().any(is_setting)
     };
     Some(match module.arguments.iter().find(|word| !known(word)) {
         Some(word) => Check::fault(
