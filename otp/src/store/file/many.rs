@@ -6,6 +6,7 @@
 
 use std::fs::File;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::super::{Enrolled, Error, Newcomer, Place, Store, codec, enrolling, secrets, slots};
@@ -151,33 +152,32 @@ impl FileStore {
         }
         // Also where all were there before: whoever enrolled them may have been killed before their names lasted.
         self.state.sync()?;
+        named.retain(|index| self.name_secret(came.get_mut(*index)));
+        self.secrets.sync()?;
+        // Now they stand. What says so must not last before that does, or a power cut leaves a secret that seems lost.
         for index in named {
-            let Some(step) = came.get_mut(index) else {
-                continue;
-            };
-            let Step::Begun(begun) = &*step else {
-                continue;
-            };
-            match self.secrets.put(&begun.half_secret, &begun.name()) {
-                Ok(true) => self.settle(step),
-                Ok(false) => {
-                    let path = self.secrets.path_of(begun.name());
-                    let errno = nix::errno::Errno::EEXIST;
-                    self.drop_step(step, io(&path, "make", errno));
-                }
-                Err(error) => self.drop_step(step, error),
+            if let Some(step) = came.get_mut(index) {
+                settle(step);
             }
         }
-        self.secrets.sync()
+        Ok(())
     }
 
-    /// It stands once the directory is flushed: her state is told so. That need not last: without it the next login looks again.
-    fn settle(&self, step: &mut Step) {
-        let was = std::mem::replace(step, Step::Told(Ok(Enrolled::New)));
-        if let Step::Begun(begun) = was {
-            let _ = slots::follow_up(&begun.file, begun.before, STATE_FORMAT, &begun.after);
-            *step = Step::Stood(begun.file);
+    /// Gives a secret its name; whether it has it.
+    fn name_secret(&self, step: Option<&mut Step>) -> bool {
+        let Some(step) = step else {
+            return false;
+        };
+        let Step::Begun(begun) = &*step else {
+            return false;
+        };
+        let path = self.secrets.path_of(begun.name());
+        match self.secrets.put(&begun.half_secret, &begun.name()) {
+            Ok(true) => return true,
+            Ok(false) => self.drop_step(step, io(&path, "make", Errno::EEXIST)),
+            Err(error) => self.drop_step(step, error),
         }
+        false
     }
 
     /// Takes what is half-made away again.
@@ -187,6 +187,15 @@ impl FileStore {
             let _ = self.secrets.unlink(&begun.half_secret);
         }
         *step = Step::Told(Err(error));
+    }
+}
+
+/// Tells her state that she is enrolled. That need not last: without it the next login looks again.
+fn settle(step: &mut Step) {
+    let was = std::mem::replace(step, Step::Told(Ok(Enrolled::New)));
+    if let Step::Begun(begun) = was {
+        let _ = slots::follow_up(&begun.file, begun.before, STATE_FORMAT, &begun.after);
+        *step = Step::Stood(begun.file);
     }
 }
 
