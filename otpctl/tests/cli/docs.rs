@@ -9,10 +9,19 @@ use crate::world::{Machine, on_a_machine};
 const README: &str = include_str!("../../../README.md");
 const GUIDE: &str = include_str!("../../../docs/guide/ssh.md");
 const FIRST_LOGIN: &str = include_str!("../../../docs/guide/first-login.md");
-const DOCUMENTS: [(&str, &str); 11] = [
+const DOCUMENTS: [(&str, &str); 14] = [
     ("README.md", README),
     ("docs/guide/ssh.md", GUIDE),
     ("docs/guide/first-login.md", FIRST_LOGIN),
+    (
+        "from-google-authenticator.md",
+        include_str!("../../../docs/guide/from-google-authenticator.md"),
+    ),
+    (
+        "from-pam-oath.md",
+        include_str!("../../../docs/guide/from-pam-oath.md"),
+    ),
+    ("backups.md", include_str!("../../../docs/guide/backups.md")),
     ("SECURITY.md", include_str!("../../../SECURITY.md")),
     (
         "README.Debian",
@@ -63,6 +72,12 @@ fn is_understood(machine: &Machine, line: &str) -> bool {
     let command = machine.command(&[]);
     let place = std::path::Path::new(command.get_program());
     let path = format!("{}:/usr/bin:/bin", place.parent().unwrap().display());
+    if line.contains("export") {
+        // It writes new files alone.
+        for file in ["/root/otp.age", "/root/otp.csv"] {
+            let _ = fs::remove_file(file);
+        }
+    }
     let line = line
         .replace("USER", "alice")
         .replace("FILE", "/etc/security/otp.toml");
@@ -94,6 +109,7 @@ fn every_command_in_the_documents_is_one() {
         fs::write("passphrase", "correct horse battery staple\n").unwrap();
         fs::write("three-codes", "755224\n287082\n359152\n").unwrap();
         fs::create_dir_all("/var/lib/prometheus/node-exporter").unwrap();
+        what_is_moved();
         let mut tried = 0;
         let helps = VERBS.map(|verb| (verb, machine.otpctl(&[verb, "--help"]).out));
         let texts = helps.iter().map(|(verb, help)| (*verb, help.as_str()));
@@ -111,6 +127,18 @@ fn every_command_in_the_documents_is_one() {
         }
         assert!(tried > 40, "only {tried} commands were found");
     });
+}
+
+/// The files that the guides are about.
+fn what_is_moved() {
+    for dir in ["/root", "/home/alice"] {
+        fs::create_dir_all(dir).unwrap();
+    }
+    let oath = "HOTP bob - 3132333435363738393031323334353637383930\n";
+    fs::write("/etc/users.oath", oath).unwrap();
+    let google = "GEZDGNBVGY3TQOJQGEZDGNBVGY\n\" TOTP_AUTH\n";
+    fs::write("/home/alice/.google_authenticator", google).unwrap();
+    fs::write("/root/passphrase", "correct horse battery staple\n").unwrap();
 }
 
 /// The block of code that follows these words.

@@ -49,8 +49,8 @@ impl FileStore {
         for step in &came {
             if let Step::Begun(begun) = step {
                 // What could not be given its name; sweep clears away what this leaves.
-                let _ = self.state.unlink(&begun.half_state);
-                let _ = self.secrets.unlink(&begun.half_secret);
+                let _ = self.state.unlink(&begun.files.half_state);
+                let _ = self.secrets.unlink(&begun.files.half_secret);
             }
         }
         done?;
@@ -59,8 +59,8 @@ impl FileStore {
             Step::Stood(_) => Ok(Enrolled::New),
             // Somebody else made her state first.
             Step::Begun(begun) => {
-                let Begun { file, newcomer, .. } = *begun;
-                drop(file);
+                let Begun { files, newcomer } = *begun;
+                drop(files);
                 self.alone(newcomer)
             }
         });
@@ -77,17 +77,10 @@ impl FileStore {
             Ok(Filled::Already) => Step::Told(Ok(Enrolled::Already)),
             Ok(Filled::Known) => Step::Told(self.alone(one)),
             Ok(Filled::Refused(came)) => Step::Told(Ok(came)),
-            Ok(Filled::New(files)) => {
-                let (half_state, half_secret, file, before, after) = *files;
-                Step::Begun(Box::new(Begun {
-                    half_state,
-                    half_secret,
-                    file,
-                    before,
-                    after,
-                    newcomer: one,
-                }))
-            }
+            Ok(Filled::New(files)) => Step::Begun(Box::new(Begun {
+                files: *files,
+                newcomer: one,
+            })),
             Err(error) => Step::Told(Err(error)),
         }
     }
@@ -123,7 +116,13 @@ impl FileStore {
         let filled = locked.and_then(|file| {
             let (half_secret, _) = self.secrets.write_half(&name, text.as_bytes())?;
             let after = codec::state_bytes(uid, &plan.after);
-            Ok((half_state.clone(), half_secret, file, before, after))
+            Ok(Files {
+                half_state: half_state.clone(),
+                half_secret,
+                file,
+                before,
+                after,
+            })
         });
         if filled.is_err() {
             let _ = self.state.unlink(&half_state);
@@ -144,7 +143,7 @@ impl FileStore {
             let Step::Begun(begun) = &*step else {
                 continue;
             };
-            match self.state.put(&begun.half_state, &begun.name()) {
+            match self.state.put(&begun.files.half_state, &begun.name()) {
                 Ok(true) => named.push(index),
                 Ok(false) => {}
                 Err(error) => self.drop_step(step, error),
@@ -172,7 +171,7 @@ impl FileStore {
             return false;
         };
         let path = self.secrets.path_of(begun.name());
-        match self.secrets.put(&begun.half_secret, &begun.name()) {
+        match self.secrets.put(&begun.files.half_secret, &begun.name()) {
             Ok(true) => return true,
             Ok(false) => self.drop_step(step, io(&path, "make", Errno::EEXIST)),
             Err(error) => self.drop_step(step, error),
@@ -183,8 +182,8 @@ impl FileStore {
     /// Takes what is half-made away again.
     fn drop_step(&self, step: &mut Step, error: Error) {
         if let Step::Begun(begun) = &*step {
-            let _ = self.state.unlink(&begun.half_state);
-            let _ = self.secrets.unlink(&begun.half_secret);
+            let _ = self.state.unlink(&begun.files.half_state);
+            let _ = self.secrets.unlink(&begun.files.half_secret);
         }
         *step = Step::Told(Err(error));
     }
@@ -194,8 +193,9 @@ impl FileStore {
 fn settle(step: &mut Step) {
     let was = std::mem::replace(step, Step::Told(Ok(Enrolled::New)));
     if let Step::Begun(begun) = was {
-        let _ = slots::follow_up(&begun.file, begun.before, STATE_FORMAT, &begun.after);
-        *step = Step::Stood(begun.file);
+        let files = begun.files;
+        let _ = slots::follow_up(&files.file, files.before, STATE_FORMAT, &files.after);
+        *step = Step::Stood(files.file);
     }
 }
 
@@ -210,6 +210,11 @@ enum Step {
 }
 
 struct Begun {
+    files: Files,
+    newcomer: Newcomer,
+}
+
+struct Files {
     half_state: String,
     half_secret: String,
     /// Her state, locked.
@@ -218,7 +223,6 @@ struct Begun {
     before: u64,
     /// The record of her state once the secret lasts.
     after: Vec<u8>,
-    newcomer: Newcomer,
 }
 
 impl Begun {
@@ -235,8 +239,8 @@ enum Filled {
     Known,
     /// It cannot be.
     Refused(Enrolled),
-    /// Names of the half-made state and secret, the state's file, the number it follows, the record after.
-    New(Box<(String, String, Flock<File>, u64, Vec<u8>)>),
+    /// They are filled.
+    New(Box<Files>),
 }
 
 fn uid(account: &Account) -> u32 {
