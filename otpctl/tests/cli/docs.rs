@@ -72,12 +72,6 @@ fn is_understood(machine: &Machine, line: &str) -> bool {
     let command = machine.command(&[]);
     let place = std::path::Path::new(command.get_program());
     let path = format!("{}:/usr/bin:/bin", place.parent().unwrap().display());
-    if line.contains("export") {
-        // It writes new files alone.
-        for file in ["/root/otp.age", "/root/otp.csv"] {
-            let _ = fs::remove_file(file);
-        }
-    }
     let line = line
         .replace("USER", "alice")
         .replace("FILE", "/etc/security/otp.toml");
@@ -109,7 +103,6 @@ fn every_command_in_the_documents_is_one() {
         fs::write("passphrase", "correct horse battery staple\n").unwrap();
         fs::write("three-codes", "755224\n287082\n359152\n").unwrap();
         fs::create_dir_all("/var/lib/prometheus/node-exporter").unwrap();
-        what_is_moved();
         let mut tried = 0;
         let helps = VERBS.map(|verb| (verb, machine.otpctl(&[verb, "--help"]).out));
         let texts = helps.iter().map(|(verb, help)| (*verb, help.as_str()));
@@ -121,6 +114,7 @@ fn every_command_in_the_documents_is_one() {
                 // What a command makes, it makes once.
                 let _ = fs::remove_dir_all("/root");
                 fs::create_dir("/root").unwrap();
+                what_is_moved(machine, &command);
                 assert!(is_understood(machine, &command), "{name}: {command}");
                 tried += 1;
             }
@@ -129,16 +123,17 @@ fn every_command_in_the_documents_is_one() {
     });
 }
 
-/// The files that the guides are about.
-fn what_is_moved() {
-    for dir in ["/root", "/home/alice"] {
-        fs::create_dir_all(dir).unwrap();
-    }
-    let oath = "HOTP bob - 3132333435363738393031323334353637383930\n";
-    fs::write("/etc/users.oath", oath).unwrap();
+/// The files of others, and the archive that a command reads.
+fn what_is_moved(machine: &Machine, command: &str) {
+    fs::create_dir_all("/home/alice").unwrap();
     let google = "GEZDGNBVGY3TQOJQGEZDGNBVGY\n\" TOTP_AUTH\n";
     fs::write("/home/alice/.google_authenticator", google).unwrap();
     fs::write("/root/passphrase", "correct horse battery staple\n").unwrap();
+    if command.contains("import") && command.contains("/root/otp.age") {
+        let passphrase = ["--passphrase-file", "/root/passphrase"];
+        let export = [&["export", "--output", "/root/otp.age"], &passphrase[..]];
+        machine.otpctl(&export.concat()).exits(0);
+    }
 }
 
 /// The block of code that follows these words.

@@ -1,4 +1,4 @@
-//! Many users enrolled at once: what one enrolment flushes four times, a batch flushes three times (ADR 11).
+//! Many users enrolled at once: what one enrolment flushes four times, a batch flushes three times (ADR 13).
 //!
 //! The order is that of one: what forbids the reuse of codes lasts before the secret has its name. Files are filled under
 //! names that nobody reads, made to last together, and then named, so a power cut leaves none of them empty. Each user's
