@@ -151,7 +151,9 @@ pub(crate) enum Verb {
     /// Write all enrolled users to a file, for a backup or for other software
     ///
     /// An archive holds everything but issued codes and failures, encrypted with a passphrase; otpctl import restores it, and age -d opens it. CSV and otpauth URIs hold the secrets in plain text, and neither used codes nor recovery codes. The file is made new, for root alone. This is logged.
-    #[command(after_help = "Example: otpctl export --output /root/otp.age")]
+    #[command(
+        after_help = "Example: otpctl export --output /root/otp.age --passphrase-file /root/passphrase"
+    )]
     Export(Export),
 
     /// Show how a user's code comes about now, and what the server would say to its neighbours

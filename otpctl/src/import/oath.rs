@@ -11,7 +11,7 @@ use super::person::{Brought, Person, Why};
 use super::text;
 
 /// How far from its time a last code is looked for, in steps: pam_oath's window is what its PAM line says.
-const REACH: u32 = 120;
+const REACH: i64 = 120;
 
 /// Year, month, day, hour, minute, second, as a clock on the wall shows them.
 pub(crate) type Civil = [u16; 6];
@@ -130,8 +130,8 @@ fn mark(brought: &mut Brought, last: &Digits, now: UnixTime, period: Period) {
     let times = [Some(now), brought.last_used_at];
     for time in times.into_iter().flatten() {
         let center = TimeStep::at(time, period);
-        let found = (0..=i64::from(REACH) * 2).rev().find_map(|ahead| {
-            let step = center.offset(ahead.saturating_sub(REACH.into()))?;
+        let found = (REACH.saturating_neg()..=REACH).rev().find_map(|ahead| {
+            let step = center.offset(ahead)?;
             let code = totp::code(&brought.secret, Algorithm::Sha1, brought.length, step);
             code.matches(last).then_some(step)
         });
@@ -142,6 +142,10 @@ fn mark(brought: &mut Brought, last: &Digits, now: UnixTime, period: Period) {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test may overflow and fail"
+)]
 mod tests {
     use super::*;
     use otp::hotp::code;

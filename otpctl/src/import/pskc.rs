@@ -18,8 +18,11 @@ const MAX_NODES: u32 = 16 * 1024 * 1024;
 const HOTP: &str = "urn:ietf:params:xml:ns:keyprov:pskc:hotp";
 const TOTP: &str = "urn:ietf:params:xml:ns:keyprov:pskc:totp";
 
+/// The line a key package begins on, and what it says.
+pub(crate) type Package = (usize, Result<Person, Why>);
+
 /// What each key package says, with the line it begins on.
-pub(crate) fn document(content: &[u8]) -> Result<Vec<(usize, Result<Person, Why>)>, Why> {
+pub(crate) fn document(content: &[u8]) -> Result<Vec<Package>, Why> {
     let text = std::str::from_utf8(content).map_err(|_| "it is not UTF-8")?;
     let options = ParsingOptions {
         nodes_limit: MAX_NODES,
@@ -152,6 +155,10 @@ fn number(data: Node<'_, '_>, name: &str, bad: Why) -> Result<Option<u64>, Why> 
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test may overflow and fail"
+)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -28,7 +28,7 @@ pub(crate) fn base32(text: &[u8]) -> Result<Secret, Why> {
             bits = bits.wrapping_sub(8);
             let [_, byte] = (held >> bits).to_be_bytes();
             bytes.push(byte);
-            held &= (1 << bits) - 1;
+            held &= !(u16::MAX << bits);
         }
     }
     secret(bytes)

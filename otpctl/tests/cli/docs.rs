@@ -9,10 +9,19 @@ use crate::world::{Machine, on_a_machine};
 const README: &str = include_str!("../../../README.md");
 const GUIDE: &str = include_str!("../../../docs/guide/ssh.md");
 const FIRST_LOGIN: &str = include_str!("../../../docs/guide/first-login.md");
-const DOCUMENTS: [(&str, &str); 11] = [
+const DOCUMENTS: [(&str, &str); 14] = [
     ("README.md", README),
     ("docs/guide/ssh.md", GUIDE),
     ("docs/guide/first-login.md", FIRST_LOGIN),
+    (
+        "from-google-authenticator.md",
+        include_str!("../../../docs/guide/from-google-authenticator.md"),
+    ),
+    (
+        "from-pam-oath.md",
+        include_str!("../../../docs/guide/from-pam-oath.md"),
+    ),
+    ("backups.md", include_str!("../../../docs/guide/backups.md")),
     ("SECURITY.md", include_str!("../../../SECURITY.md")),
     (
         "README.Debian",
@@ -105,12 +114,26 @@ fn every_command_in_the_documents_is_one() {
                 // What a command makes, it makes once.
                 let _ = fs::remove_dir_all("/root");
                 fs::create_dir("/root").unwrap();
+                what_is_moved(machine, &command);
                 assert!(is_understood(machine, &command), "{name}: {command}");
                 tried += 1;
             }
         }
         assert!(tried > 40, "only {tried} commands were found");
     });
+}
+
+/// The files of others, and the archive that a command reads.
+fn what_is_moved(machine: &Machine, command: &str) {
+    fs::create_dir_all("/home/alice").unwrap();
+    let google = "GEZDGNBVGY3TQOJQGEZDGNBVGY\n\" TOTP_AUTH\n";
+    fs::write("/home/alice/.google_authenticator", google).unwrap();
+    fs::write("/root/passphrase", "correct horse battery staple\n").unwrap();
+    if command.contains("import") && command.contains("/root/otp.age") {
+        let passphrase = ["--passphrase-file", "/root/passphrase"];
+        let export = [&["export", "--output", "/root/otp.age"], &passphrase[..]];
+        machine.otpctl(&export.concat()).exits(0);
+    }
 }
 
 /// The block of code that follows these words.

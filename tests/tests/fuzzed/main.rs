@@ -3,6 +3,8 @@
 
 #[path = "../../../fuzz/bodies/mod.rs"]
 mod bodies;
+#[path = "../../../fuzz/imports.rs"]
+mod imports;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -139,4 +141,13 @@ fn whatever_stands_in_a_file_it_is_answered_by_the_book() {
 #[test]
 fn logins_agree_with_a_model_that_forgets_nothing() {
     replay("logins", bodies::logins, 650);
+}
+
+#[test]
+fn files_of_other_software_are_understood_or_named_by_line() {
+    replay("import_google", imports::google, 20_000);
+    replay("import_oath", imports::oath, 5_000);
+    replay("import_otpauth", imports::otpauth, 20_000);
+    replay("import_csv", imports::csv, 20_000);
+    replay("import_pskc", imports::pskc, 5_000);
 }

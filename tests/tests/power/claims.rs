@@ -64,6 +64,10 @@ impl Claims {
             Act::Login(_) | Act::Guess(_) => {}
             // What it said no to has changed nothing.
             Act::Ctl(..) if recording.code != Some(0) => {}
+            Act::Ctl(_, file) if act.verb() == "import" => {
+                claims.made |= told;
+                claims.imported(file, &said(recording), told);
+            }
             Act::Ctl(..) => {
                 claims.made |= told;
                 claims.verb(act.verb(), &said(recording), told);
@@ -119,6 +123,19 @@ impl Claims {
             }
             other => panic!("nothing is known of {other}"),
         }
+    }
+
+    /// Her line is the first of a file of URIs. Where she was enrolled before she is as she was.
+    fn imported(&mut self, file: &str, said: &Value, told: bool) {
+        self.half_removed &= !told;
+        if said["skipped"] == 1 {
+            return;
+        }
+        let (_, secret) = file.split_once("secret=").unwrap();
+        let secret = secret.split(['&', '\n']).next().unwrap().to_owned();
+        let recovery = Vec::new();
+        self.enrolment(told, Some(Enrolment { secret, recovery }));
+        self.failures = 0;
     }
 
     fn enrolment(&mut self, told: bool, new: Option<Enrolment>) {

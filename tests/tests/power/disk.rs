@@ -28,6 +28,21 @@ enum Node {
     Dir(Names),
 }
 
+impl Node {
+    fn sync(&mut self) {
+        match self {
+            Self::File(content) => {
+                content.durable = content.now().clone();
+                content.pending.clear();
+            }
+            Self::Dir(names) => {
+                names.durable = names.now();
+                names.pending.clear();
+            }
+        }
+    }
+}
+
 /// A file: what is on the disk, and the whole of it after each write since.
 #[derive(Clone, Default)]
 struct Content {
@@ -124,6 +139,7 @@ impl Disk {
             }
             Op::Resize { path, length } => self.change(path, |content| content.resize(*length, 0)),
             Op::Sync { path } => self.sync(path),
+            Op::SyncAll => self.nodes.iter_mut().for_each(Node::sync),
             Op::MakeDir { path } => {
                 let made = self.add(Node::Dir(Names::default()));
                 let (dir, name) = self.parent(path);
@@ -179,16 +195,8 @@ impl Disk {
     }
 
     fn sync(&mut self, path: &str) {
-        match self.find(path).map(|node| &mut self.nodes[node]) {
-            Some(Node::File(content)) => {
-                content.durable = content.now().clone();
-                content.pending.clear();
-            }
-            Some(Node::Dir(names)) => {
-                names.durable = names.now();
-                names.pending.clear();
-            }
-            None => {}
+        if let Some(node) = self.find(path) {
+            self.nodes[node].sync();
         }
     }
 
@@ -485,6 +493,14 @@ mod tests {
         });
         let whole = BTreeSet::from([Some(vec![2; 2 * SECTOR])]);
         assert_eq!(contents(&after(&ops), FILE), whole);
+    }
+
+    #[test]
+    fn all_lasts_when_the_file_system_is_synced() {
+        let mut ops = made("new").to_vec();
+        ops.push(Op::SyncAll);
+        let trees = after(&ops);
+        assert_eq!(trees.len(), 1);
     }
 
     #[test]

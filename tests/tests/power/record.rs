@@ -12,9 +12,9 @@ const TRACE: &str = "/tmp/trace";
 /// What a killed process may have written of more: the kernel looks for a signal between pages.
 const PAGE: usize = 4096;
 /// What the model understands.
-const KNOWN: &str = "openat,open,creat,write,pwrite64,ftruncate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,lseek";
+const KNOWN: &str = "openat,open,creat,write,pwrite64,ftruncate,fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,lseek";
 /// What it does not: one of these on the store's trees is a fault of the trial.
-const UNKNOWN: &str = "writev,pwritev,pwritev2,truncate,fallocate,sync_file_range,link,linkat,symlink,symlinkat,mknod,mknodat,chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,sendfile,copy_file_range,splice,dup,dup2,dup3,io_uring_setup,sync,syncfs,msync";
+const UNKNOWN: &str = "writev,pwritev,pwritev2,truncate,fallocate,sync_file_range,link,linkat,symlink,symlinkat,mknod,mknodat,chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,sendfile,copy_file_range,splice,dup,dup2,dup3,io_uring_setup,sync,msync";
 
 /// One thing that was done. Paths are whole.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub(crate) enum Op {
     Sync {
         path: String,
     },
+    /// Of everything there is.
+    SyncAll,
     MakeDir {
         path: String,
     },
@@ -68,6 +70,7 @@ impl Op {
             }
             Self::Resize { path, length } => format!("resize {path} to {length}"),
             Self::Sync { path } => format!("sync {path}"),
+            Self::SyncAll => "sync everything".to_owned(),
             Self::MakeDir { path } => format!("mkdir {path}"),
             Self::Rename { from, to } => format!("rename {from} to {to}"),
             Self::Unlink { path } => format!("unlink {path}"),
@@ -170,6 +173,10 @@ impl Trace {
                 let path = call.descriptor(0);
                 self.push(&path.clone(), Op::Sync { path });
             }
+            "syncfs" => {
+                let path = call.descriptor(0);
+                self.push(&path, Op::SyncAll);
+            }
             "mkdirat" => {
                 let path = call.at(0, 1);
                 self.push(&path.clone(), Op::MakeDir { path });
@@ -187,7 +194,7 @@ impl Trace {
                     .arguments
                     .iter()
                     .any(|argument| is_ours(&decode(argument)));
-                let everything = ["sync", "syncfs", "io_uring_setup"].contains(&other);
+                let everything = ["sync", "io_uring_setup"].contains(&other);
                 assert!(!ours && !everything, "teach the model what {other} does");
             }
         }

@@ -254,6 +254,26 @@ fn a_first_enrolment_is_whole_or_not_at_all() {
 }
 
 #[test]
+fn whoever_is_imported_is_whole_or_not_at_all() {
+    trial(|| {
+        line("nodelay");
+        let now = now();
+        let uri = format!("otpauth://totp/alice?secret={SECRET}\n");
+        let import = Act::Ctl("import -", uri);
+        Trial::new("an import", now)
+            .and_after_a_cut(import.clone())
+            .run(&Claims::nothing(), std::slice::from_ref(&import));
+        Tree::default().materialise();
+        let login = Act::Login(shown(SECRET, now, 0));
+        Trial::new("an import killed, a login", now)
+            .run(&Claims::nothing(), &[import.clone(), login]);
+        Tree::default().materialise();
+        let acts = [import.clone(), import];
+        Trial::new("an import killed, another", now).run(&Claims::nothing(), &acts);
+    });
+}
+
+#[test]
 fn an_enrolment_after_a_killed_one_lasts() {
     trial(|| {
         line("nodelay");

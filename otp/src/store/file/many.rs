@@ -1,4 +1,4 @@
-//! Many users enrolled at once: what one enrolment flushes four times, a batch flushes three times (ADR 11).
+//! Many users enrolled at once: what one enrolment flushes four times, a batch flushes three times (ADR 13).
 //!
 //! The order is that of one: what forbids the reuse of codes lasts before the secret has its name. Files are filled under
 //! names that nobody reads, made to last together, and then named, so a power cut leaves none of them empty. Each user's
@@ -6,6 +6,7 @@
 
 use std::fs::File;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::super::{Enrolled, Error, Newcomer, Place, Store, codec, enrolling, secrets, slots};
@@ -48,8 +49,8 @@ impl FileStore {
         for step in &came {
             if let Step::Begun(begun) = step {
                 // What could not be given its name; sweep clears away what this leaves.
-                let _ = self.state.unlink(&begun.half_state);
-                let _ = self.secrets.unlink(&begun.half_secret);
+                let _ = self.state.unlink(&begun.files.half_state);
+                let _ = self.secrets.unlink(&begun.files.half_secret);
             }
         }
         done?;
@@ -58,8 +59,8 @@ impl FileStore {
             Step::Stood(_) => Ok(Enrolled::New),
             // Somebody else made her state first.
             Step::Begun(begun) => {
-                let Begun { file, newcomer, .. } = *begun;
-                drop(file);
+                let Begun { files, newcomer } = *begun;
+                drop(files);
                 self.alone(newcomer)
             }
         });
@@ -76,17 +77,10 @@ impl FileStore {
             Ok(Filled::Already) => Step::Told(Ok(Enrolled::Already)),
             Ok(Filled::Known) => Step::Told(self.alone(one)),
             Ok(Filled::Refused(came)) => Step::Told(Ok(came)),
-            Ok(Filled::New(files)) => {
-                let (half_state, half_secret, file, before, after) = *files;
-                Step::Begun(Box::new(Begun {
-                    half_state,
-                    half_secret,
-                    file,
-                    before,
-                    after,
-                    newcomer: one,
-                }))
-            }
+            Ok(Filled::New(files)) => Step::Begun(Box::new(Begun {
+                files: *files,
+                newcomer: one,
+            })),
             Err(error) => Step::Told(Err(error)),
         }
     }
@@ -122,7 +116,13 @@ impl FileStore {
         let filled = locked.and_then(|file| {
             let (half_secret, _) = self.secrets.write_half(&name, text.as_bytes())?;
             let after = codec::state_bytes(uid, &plan.after);
-            Ok((half_state.clone(), half_secret, file, before, after))
+            Ok(Files {
+                half_state: half_state.clone(),
+                half_secret,
+                file,
+                before,
+                after,
+            })
         });
         if filled.is_err() {
             let _ = self.state.unlink(&half_state);
@@ -143,7 +143,7 @@ impl FileStore {
             let Step::Begun(begun) = &*step else {
                 continue;
             };
-            match self.state.put(&begun.half_state, &begun.name()) {
+            match self.state.put(&begun.files.half_state, &begun.name()) {
                 Ok(true) => named.push(index),
                 Ok(false) => {}
                 Err(error) => self.drop_step(step, error),
@@ -151,42 +151,51 @@ impl FileStore {
         }
         // Also where all were there before: whoever enrolled them may have been killed before their names lasted.
         self.state.sync()?;
+        named.retain(|index| self.name_secret(came.get_mut(*index)));
+        self.secrets.sync()?;
+        // Now they stand. What says so must not last before that does, or a power cut leaves a secret that seems lost.
         for index in named {
-            let Some(step) = came.get_mut(index) else {
-                continue;
-            };
-            let Step::Begun(begun) = &*step else {
-                continue;
-            };
-            match self.secrets.put(&begun.half_secret, &begun.name()) {
-                Ok(true) => self.settle(step),
-                Ok(false) => {
-                    let path = self.secrets.path_of(begun.name());
-                    let errno = nix::errno::Errno::EEXIST;
-                    self.drop_step(step, io(&path, "make", errno));
-                }
-                Err(error) => self.drop_step(step, error),
+            if let Some(step) = came.get_mut(index) {
+                settle(step);
             }
         }
-        self.secrets.sync()
+        Ok(())
     }
 
-    /// It stands once the directory is flushed: her state is told so. That need not last: without it the next login looks again.
-    fn settle(&self, step: &mut Step) {
-        let was = std::mem::replace(step, Step::Told(Ok(Enrolled::New)));
-        if let Step::Begun(begun) = was {
-            let _ = slots::follow_up(&begun.file, begun.before, STATE_FORMAT, &begun.after);
-            *step = Step::Stood(begun.file);
+    /// Gives a secret its name; whether it has it.
+    fn name_secret(&self, step: Option<&mut Step>) -> bool {
+        let Some(step) = step else {
+            return false;
+        };
+        let Step::Begun(begun) = &*step else {
+            return false;
+        };
+        let path = self.secrets.path_of(begun.name());
+        match self.secrets.put(&begun.files.half_secret, &begun.name()) {
+            Ok(true) => return true,
+            Ok(false) => self.drop_step(step, io(&path, "make", Errno::EEXIST)),
+            Err(error) => self.drop_step(step, error),
         }
+        false
     }
 
     /// Takes what is half-made away again.
     fn drop_step(&self, step: &mut Step, error: Error) {
         if let Step::Begun(begun) = &*step {
-            let _ = self.state.unlink(&begun.half_state);
-            let _ = self.secrets.unlink(&begun.half_secret);
+            let _ = self.state.unlink(&begun.files.half_state);
+            let _ = self.secrets.unlink(&begun.files.half_secret);
         }
         *step = Step::Told(Err(error));
+    }
+}
+
+/// Tells her state that she is enrolled. That need not last: without it the next login looks again.
+fn settle(step: &mut Step) {
+    let was = std::mem::replace(step, Step::Told(Ok(Enrolled::New)));
+    if let Step::Begun(begun) = was {
+        let files = begun.files;
+        let _ = slots::follow_up(&files.file, files.before, STATE_FORMAT, &files.after);
+        *step = Step::Stood(files.file);
     }
 }
 
@@ -201,6 +210,11 @@ enum Step {
 }
 
 struct Begun {
+    files: Files,
+    newcomer: Newcomer,
+}
+
+struct Files {
     half_state: String,
     half_secret: String,
     /// Her state, locked.
@@ -209,7 +223,6 @@ struct Begun {
     before: u64,
     /// The record of her state once the secret lasts.
     after: Vec<u8>,
-    newcomer: Newcomer,
 }
 
 impl Begun {
@@ -226,8 +239,8 @@ enum Filled {
     Known,
     /// It cannot be.
     Refused(Enrolled),
-    /// Names of the half-made state and secret, the state's file, the number it follows, the record after.
-    New(Box<(String, String, Flock<File>, u64, Vec<u8>)>),
+    /// They are filled.
+    New(Box<Files>),
 }
 
 fn uid(account: &Account) -> u32 {
