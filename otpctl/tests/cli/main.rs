@@ -20,6 +20,7 @@ mod enrolling;
 mod fleet;
 mod hostile;
 mod looking;
+mod manuals;
 mod metrics;
 mod picture;
 mod scripts;
