@@ -18,6 +18,7 @@ mod docs;
 mod doctor;
 mod enrolling;
 mod fleet;
+mod guides;
 mod hostile;
 mod looking;
 mod manuals;
