@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-need shellcheck lintian mandoc binutils
+need shellcheck lintian mandoc binutils ansible-core
 
 scripts/test.sh
 
@@ -14,6 +14,9 @@ mapfile -t scripts < <(git ls-files | while read -r file; do
     head -c 30 "$file" 2>/dev/null | grep -qaE '^#! ?/(usr/bin/env bash|bin/(ba)?sh)' && echo "$file"
 done; ls debian/*.{postinst,prerm,postrm})
 shellcheck -x "${scripts[@]}"
+for playbook in docs/guide/ansible/*.yml; do
+    quietly ansible-playbook --syntax-check -i localhost, "$playbook"
+done
 
 scripts/deb.sh
 scripts/check-deb.sh dist/libpam-otp_*.deb

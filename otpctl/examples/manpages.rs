@@ -35,7 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args_os()
         .nth(1)
         .ok_or("name a directory to write the pages into")?;
-    let directory = Path::new(&directory);
+    write_all(Path::new(&directory))
+}
+
+/// All pages.
+pub fn write_all(directory: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(directory)?;
     let mut whole = cli::Cli::command();
     whole.build();

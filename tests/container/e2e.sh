@@ -14,7 +14,8 @@ image=$(make_image)
 trap 'engine rmi -f "$image" >/dev/null 2>&1 || true; rm -rf "$out"' EXIT
 
 say "container tests"
-engine run --rm "${run_options[@]}" -v "$root/tests/e2e:/e2e:ro" -v "$out:/out" "$image" /e2e/run "$@" |
+sources=(-v "$root/docs/guide:/source/docs/guide:ro" -v "$root/debian/tests:/source/debian/tests:ro")
+engine run --rm "${run_options[@]}" -v "$root/tests/e2e:/e2e:ro" "${sources[@]}" -v "$out:/out" "$image" /e2e/run "$@" |
     sed '/passed, .* failed$/d' | tee "$results" || true
 if [ $# = 0 ]; then "$root/tests/e2e/read-qr" "$out" | tee -a "$results"; fi
 

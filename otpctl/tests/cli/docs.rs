@@ -45,7 +45,7 @@ const DOCUMENTS: [(&str, &str); 14] = [
 ];
 
 /// The commands in a text: what stands between quotes or backticks, or has a line of its own.
-fn commands(text: &str) -> Vec<String> {
+pub fn commands(text: &str) -> Vec<String> {
     let quoted = text
         .split(['`', '\n'])
         .flat_map(|part| part.split_once("otpctl ").map(|(before, _)| (before, part)));
@@ -67,8 +67,26 @@ fn commands(text: &str) -> Vec<String> {
     found
 }
 
+/// The files that commands in documents read.
+pub fn stock() {
+    fs::write("/etc/group", "root:x:0:\nadmins:x:1010:alice\n").unwrap();
+    let policy = include_str!("../../../etc/otp.toml");
+    fs::write("/etc/security/otp.toml", policy).unwrap();
+    fs::write("otp.toml.new", policy).unwrap();
+    fs::write("seed", "3132333435363738393031323334353637383930\n").unwrap();
+    let tokens = "HOTP/T30/6 alice - 3132333435363738393031323334353637383930\n";
+    fs::write("/etc/users.oath", tokens).unwrap();
+    fs::write("passphrase", "correct horse battery staple\n").unwrap();
+    fs::write("three-codes", "755224\n287082\n359152\n").unwrap();
+    fs::create_dir_all("/var/lib/prometheus/node-exporter").unwrap();
+}
+
 /// Whether it is understood. What it answers (1, 3) does not matter here, nor that it would ask on a terminal.
-fn is_understood(machine: &Machine, line: &str) -> bool {
+pub fn is_understood(machine: &Machine, line: &str) -> bool {
+    // What a command makes, it makes once.
+    let _ = fs::remove_dir_all("/root");
+    fs::create_dir("/root").unwrap();
+    what_is_moved(machine, line);
     let command = machine.command(&[]);
     let place = std::path::Path::new(command.get_program());
     let path = format!("{}:/usr/bin:/bin", place.parent().unwrap().display());
@@ -94,15 +112,7 @@ fn is_understood(machine: &Machine, line: &str) -> bool {
 #[test]
 fn every_command_in_the_documents_is_one() {
     on_a_machine(|machine| {
-        let policy = include_str!("../../../etc/otp.toml");
-        fs::write("/etc/security/otp.toml", policy).unwrap();
-        fs::write("otp.toml.new", policy).unwrap();
-        fs::write("seed", "3132333435363738393031323334353637383930\n").unwrap();
-        let tokens = "HOTP/T30/6 alice - 3132333435363738393031323334353637383930\n";
-        fs::write("/etc/users.oath", tokens).unwrap();
-        fs::write("passphrase", "correct horse battery staple\n").unwrap();
-        fs::write("three-codes", "755224\n287082\n359152\n").unwrap();
-        fs::create_dir_all("/var/lib/prometheus/node-exporter").unwrap();
+        stock();
         let mut tried = 0;
         let helps = VERBS.map(|verb| (verb, machine.otpctl(&[verb, "--help"]).out));
         let texts = helps.iter().map(|(verb, help)| (*verb, help.as_str()));
@@ -111,10 +121,6 @@ fn every_command_in_the_documents_is_one() {
                 // With one device, whatever the command before has made of her.
                 machine.otpctl(&["remove", "alice", "--yes"]);
                 machine.otpctl(&["enroll", "alice", "--json"]);
-                // What a command makes, it makes once.
-                let _ = fs::remove_dir_all("/root");
-                fs::create_dir("/root").unwrap();
-                what_is_moved(machine, &command);
                 assert!(is_understood(machine, &command), "{name}: {command}");
                 tried += 1;
             }
