@@ -27,6 +27,7 @@ const OTHERS: &[&str] = &[
     "pamtester",
     "rm",
     "sed",
+    "sort",
     "ssh",
     "sshd",
     "sudo",
