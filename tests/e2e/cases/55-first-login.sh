@@ -5,7 +5,7 @@
 _enrolling() {
     _password_and_code
     sed -i -e 's/^auth required pam_otp.so.*/& nullok/' \
-        -e "/@include common-account/a account required pam_otp.so ${1:-enroll notice}" /etc/pam.d/sshd
+        -e '/@include common-account/a account required pam_otp.so enroll notice' /etc/pam.d/sshd
     _sshd_with "${_two_prompts[@]}"
 }
 
@@ -32,6 +32,7 @@ it_enrols_at_the_first_ssh_login_and_asks_at_the_next() {
     _has_shell || fail "a shell: $(cat "$said")"
     [ "$(_account_lines)" = "enrolled type=totp recovery-codes=10 rhost=127.0.0.1 user=\"$user\"" ] ||
         fail "the log to say so: $(_account_lines)"
+    # shellcheck disable=SC2034  # code() reads it
     secret=$(grep -aoP 'or type the key +\K[A-Z2-7 ]+' "$said" | tr -d ' ')
     local codes
     codes=$(grep -aoE '([a-z0-9]{4}-){3}[a-z0-9]{4}' "$said")
