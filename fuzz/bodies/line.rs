@@ -24,13 +24,14 @@ pub fn line(data: &[u8]) {
         (Ok(_), Err(bad)) => panic!("{bad:?} is obeyed"),
         (Err(bad), Ok(_)) => panic!("{bad} though it is documented"),
     }
-    let is_config = |argument: &&CStr| argument.to_bytes().starts_with(b"config=/");
-    let is_text = |argument: &&CStr| argument.to_str().is_ok();
-    let bad = arguments.iter().find(|a| !is_config(a) || !is_text(a));
-    match (AccountOptions::parse(&arguments), bad) {
-        (Ok(_), None) => {}
-        (Err(said), Some(bad)) => assert_named(&said.to_string(), bad),
-        (_, bad) => panic!("an account line with {bad:?}"),
+    match (
+        AccountOptions::parse(&arguments),
+        documented_of_accounts(&arguments),
+    ) {
+        (Ok(options), Ok(meant)) => assert_eq!(options, meant),
+        (Err(bad), Err(first)) => assert_named(&bad.to_string(), first),
+        (Ok(_), Err(bad)) => panic!("{bad:?} is obeyed in an account line"),
+        (Err(bad), Ok(_)) => panic!("{bad} though it is documented for an account line"),
     }
 }
 
@@ -70,6 +71,26 @@ fn documented<'a>(arguments: &[&'a CStr]) -> Result<Options, &'a CStr> {
                 let number = text[5..].trim_start_matches('0');
                 let at = digits.iter().position(|digits| *digits == number);
                 meant.tail = at.ok_or(*argument)? + 6;
+            }
+            _ => return Err(argument),
+        }
+    }
+    Ok(meant)
+}
+
+/// The same of an `account` line.
+fn documented_of_accounts<'a>(arguments: &[&'a CStr]) -> Result<AccountOptions, &'a CStr> {
+    let mut meant = AccountOptions::default();
+    for argument in arguments {
+        let text = argument.to_str().map_err(|_| *argument)?;
+        match text.as_bytes() {
+            b"enroll" => meant.enroll = true,
+            b"notice" => meant.notice = true,
+            [b'c', b'o', b'n', b'f', b'i', b'g', b'=', b'/', ..] => {
+                meant.config = Some(PathBuf::from(&text[7..]));
+            }
+            [b'p', b'r', b'o', b'm', b'p', b't', b'=', ..] => {
+                meant.prompt = Some(text[7..].to_owned());
             }
             _ => return Err(argument),
         }
