@@ -68,11 +68,11 @@ fn attempt(
             }
             first_login::enroll(options, &account, host, machine)
         }
-        Found::Known(history) if options.notice && !silent => {
+        Found::Known(notice) if options.notice && !silent => {
             // Nobody is kept out for want of a notice.
             let now = host.user().and_then(|user| machine.account(&user));
             if now.is_ok_and(|now| now == Some(account)) {
-                host.say(&history.line());
+                host.say(&notice);
             }
             Ok(Settled::NoConcern)
         }

@@ -3,19 +3,26 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ptr;
 
 use pam::constants::PamResultCode;
 use pam::items::ItemType;
 use pam::module::{PamHandle, PamResult};
-
-use crate::mark::Mark;
 
 #[link(name = "pam")]
 unsafe extern "C" {
     fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
     fn pam_fail_delay(pamh: *mut PamHandle, microseconds: c_uint) -> c_int;
     fn pam_set_item(pamh: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_set_data(
+        pamh: *mut PamHandle,
+        name: *const c_char,
+        data: *mut c_void,
+        cleanup: Option<extern "C" fn(*mut PamHandle, *mut c_void, c_int)>,
+    ) -> c_int;
+    fn pam_get_data(pamh: *const PamHandle, name: *const c_char, data: *mut *const c_void)
+    -> c_int;
 }
 
 /// Sends one line to syslog, facility authpriv; libpam puts `pam_otp(service:hook): ` before it.
@@ -37,32 +44,40 @@ pub(crate) fn set_authtok(pamh: &mut PamHandle, password: &CStr) -> PamResult<()
     // SAFETY: the reference is a handle libpam gave us, valid for this call. PAM_AUTHTOK takes a string that ends in
     // NUL; libpam copies it before it returns and wipes the copy itself.
     let code = unsafe { pam_set_item(pamh, ItemType::AuthTok as c_int, password.as_ptr().cast()) };
+    understood(code)
+}
+
+/// What a number on the handle is called. Its own, so that nothing else is taken for one.
+fn name_of_word(index: usize) -> CString {
+    CString::new(format!("pam_otp:mark:{index}")).unwrap_or_default()
+}
+
+/// Keeps a number for the other hooks on this handle, in the place of the one kept before under this index. There is
+/// nothing to give back, and so no function of ours that libpam would call when we are unloaded already.
+pub(crate) fn keep_word(pamh: &mut PamHandle, index: usize, word: usize) -> PamResult<()> {
+    let data = ptr::without_provenance_mut(word);
+    // SAFETY: the reference is a handle libpam gave us, valid for this call, and libpam copies the name. The data is a
+    // number in the form of a pointer, which nobody follows: libpam only hands it to the function that gives it back, and
+    // there is none.
+    let code = unsafe { pam_set_data(pamh, name_of_word(index).as_ptr(), data, None) };
+    understood(code)
+}
+
+/// The number kept under this index.
+pub(crate) fn word(pamh: &PamHandle, index: usize) -> Option<usize> {
+    let mut data = ptr::null();
+    // SAFETY: the reference is a handle libpam gave us, valid for this call, the name is a string, and there is room for
+    // the pointer, which is never followed.
+    let code = unsafe { pam_get_data(pamh, name_of_word(index).as_ptr(), &raw mut data) };
+    understood(code).ok().map(|()| data.addr())
+}
+
+fn understood(code: c_int) -> PamResult<()> {
     match PamResultCode::try_from(code) {
         Ok(PamResultCode::PAM_SUCCESS) => Ok(()),
         Ok(other) => Err(other),
         Err(_) => Err(PamResultCode::PAM_SYSTEM_ERR),
     }
-}
-
-/// Where this copy of the module is loaded, as part of the name of its data: another copy, of another version maybe,
-/// has its own and never reads this one's.
-static HERE: u8 = 0;
-
-fn name_of_mark() -> String {
-    format!("pam_otp:mark:{:p}", &raw const HERE)
-}
-
-/// Leaves word for the other hooks on this handle, in the place of what was left before.
-pub(crate) fn leave(pamh: &mut PamHandle, mark: Option<Mark>) -> PamResult<()> {
-    pamh.set_data(&name_of_mark(), Box::new(mark))
-}
-
-/// What was left.
-pub(crate) fn left(pamh: &PamHandle) -> Option<Mark> {
-    // SAFETY: what is kept under this name was put there by `leave` of this very copy of the module, because the name has
-    // its address in it, and `leave` puts an `Option<Mark>` there and nothing else.
-    let left = unsafe { pamh.get_data::<Option<Mark>>(&name_of_mark()) };
-    left.ok().cloned().flatten()
 }
 
 /// The system's memory, wiped as it is given back: a secret passes through buffers that are not ours to wipe, those of the

@@ -117,12 +117,21 @@ impl Host for PamHost<'_> {
     }
 
     fn leave(&mut self, mark: Option<Mark>) -> Result<(), Failure> {
-        let refused = |_| Failure::Fault("libpam keeps no data of ours");
-        ffi::leave(self.pamh, mark).map_err(refused)
+        let words = mark.as_ref().map_or_else(Vec::new, Mark::to_words);
+        let mut keep = |index, word| {
+            let kept = ffi::keep_word(self.pamh, index, word);
+            kept.map_err(|_| Failure::Fault("libpam keeps no data of ours"))
+        };
+        // How many there are comes last, so that half a mark is none.
+        keep(0, 0)?;
+        for (index, word) in words.into_iter().enumerate().rev() {
+            keep(index, word)?;
+        }
+        Ok(())
     }
 
     fn left(&self) -> Option<Mark> {
-        ffi::left(self.pamh)
+        Mark::from_words(|index| ffi::word(self.pamh, index))
     }
 
     fn say(&mut self, text: &str) {

@@ -169,7 +169,7 @@ fn attempt(
     host.note(&format!("an answer from {origin}"));
     let (verdict, history) = machine.judge(&user, account.as_ref(), &passcode, way, &policy)?;
     if let (Verdict::Accepted(_), Some(account)) = (verdict, account) {
-        let found = Found::Known(history);
+        let found = Found::Known(history.line());
         // Without it she is told nothing, which is no reason to refuse a code that is used.
         let _ = host.leave(Some(Mark { account, found }));
     }
@@ -220,7 +220,7 @@ fn exemption(
         return Ok(Some(Exempt::NotEnrolled));
     }
     if sight.is_remembered && is_about_to_prompt(options, host)? {
-        let found = Found::Known(sight.history);
+        let found = Found::Known(sight.history.line());
         let _ = host.leave(Some(Mark { account, found }));
         return Ok(Some(Exempt::Remembered));
     }

@@ -18,8 +18,8 @@ pub const ECHO_ON: c_int = 2;
 pub const ERROR_MSG: c_int = 3;
 pub const TEXT_INFO: c_int = 4;
 
+const ITEM_SERVICE: c_int = 1;
 const ITEM_USER: c_int = 2;
-
 const ITEM_RHOST: c_int = 4;
 const ITEM_FAIL_DELAY: c_int = 10;
 const ESTABLISH_CRED: c_int = 2;
@@ -264,6 +264,12 @@ impl Session {
     pub fn rename(&self, user: &str) {
         let user = CString::new(user).unwrap();
         self.set(ITEM_USER, user.as_ptr().cast());
+    }
+
+    /// Another service from here on: libpam unloads its modules and loads those of this one.
+    pub fn turn_to(&self, service: &str) {
+        let service = CString::new(service).unwrap();
+        self.set(ITEM_SERVICE, service.as_ptr().cast());
     }
 
     /// The same answers as numbers.

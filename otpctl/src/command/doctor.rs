@@ -49,6 +49,7 @@ fn pam_checks(
     let misplaced = pam_stack::misplaced(service, &pam_stack::read);
     let mut checks = stack::checks(service, lines, &misplaced, second_factor(sshd));
     let account = pam_stack::account_lines(service, &pam_stack::read).unwrap_or_default();
+    checks.extend(stack::as_the_user(lines, &pam_stack::read));
     checks.extend(stack::account(&account));
     checks.extend(machine::modules(lines));
     checks.extend(machine::modules(&account));

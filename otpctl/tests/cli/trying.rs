@@ -428,3 +428,27 @@ fn the_record_of_a_trial_is_roots_alone() {
         assert_eq!(su(), SU);
     });
 }
+
+/// It runs as the user: the trial would end, but until then no screen opens.
+#[test]
+fn a_screen_locker_is_not_tried_nor_what_one_asks_by() {
+    on_a_machine(|machine| {
+        set_up(machine);
+        for (service, text) in [
+            ("swaylock", "auth include login\n"),
+            ("login", "@include common-auth\n"),
+        ] {
+            fs::write(format!("/etc/pam.d/{service}"), text).unwrap();
+        }
+        for service in ["swaylock", "login"] {
+            let said = machine
+                .otpctl(&["try", service, "--yes", "--timeout", "6s"])
+                .exits(2);
+            assert!(said.err.contains("swaylock asks by"), "{said:?}");
+            assert!(!said.err.contains("pam_otp.so"), "{said:?}");
+        }
+        fs::remove_file("/etc/pam.d/swaylock").unwrap();
+        let login = ["try", "login", "--yes", "--timeout", "6s"];
+        machine.otpctl(&login).exits(0);
+    });
+}

@@ -228,7 +228,7 @@ fn who_was_let_by_enrols_and_the_recovery_codes_come_after_it_is_kept() {
 
 #[test]
 fn nothing_is_done_where_nobody_was_let_by_for_it() {
-    for found in [None, Some(Found::Known(History::default()))] {
+    for found in [None, Some(Found::Known(History::default().line()))] {
         let (book, mut host) = (Book::with(""), Script::after(found.clone(), &[]));
         assert_eq!(outcome(&mut host, &book), "nothing");
         assert_eq!(host.said.len(), usize::from(found.is_some()));
@@ -317,7 +317,7 @@ fn any_doubt_is_a_denial() {
 
 #[test]
 fn the_notice_is_one_line_for_her_alone_and_none_where_the_host_wants_silence() {
-    let known = || Some(Found::Known(History::default()));
+    let known = || Some(Found::Known(History::default().line()));
     let mut host = Script::after(known(), &[]);
     assert_eq!(outcome(&mut host, &Book::with("")), "nothing");
     assert_eq!(host.said, [History::default().line()]);

@@ -639,7 +639,7 @@ fn word_is_left_of_who_was_let_by_or_in_and_of_nobody_else() {
         ..Site::default()
     };
     let alice = |found| Some(("alice".to_owned(), found));
-    let known = || alice(Found::Known(History::default()));
+    let known = || alice(Found::Known(History::default().line()));
     assert_eq!(
         left(&nullok, site(false, ""), ""),
         alice(Found::NotEnrolled)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use tests::pam::{Login, Session, line};
+use tests::pam::{Login, Session, line, stack};
 use tests::processes::in_a_child;
 use tests::sandbox::{Extras, sandboxed, sandboxed_with};
 use tests::users::{self, Phone};
@@ -61,6 +61,25 @@ fn ten_thousand_loads_leave_nothing_behind() {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         assert!(!maps.contains("pam_otp"), "it is unmapped");
         assert_eq!(before.2, after.2, "threads");
+    });
+}
+
+/// libpam unloads us then, and calls whatever we asked it to call in the end.
+#[test]
+fn a_host_that_turns_to_a_service_without_us_outlives_its_handle() {
+    sandboxed(|| {
+        line("nodelay");
+        stack("others", &["auth required pam_permit.so"]);
+        let phone = Phone::enrolled("alice", &[]);
+        in_a_child(|| {
+            let mut session = Session::start(&Login::of("alice").typing(&*phone.code()));
+            assert_eq!(session.authenticate(), 0);
+            session.turn_to("others");
+            assert_eq!(session.authenticate(), 0);
+            let maps = fs::read_to_string("/proc/self/maps").unwrap();
+            assert!(!maps.contains("pam_otp"), "it is unmapped");
+            session.end(0);
+        });
     });
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::pam_stack::{Answers, Control, Line, MODULE, Module, Ours, What, modules, play};
+use crate::pam_stack::{
+    Answers, Control, Line, MODULE, Module, Ours, What, locker_by, modules, play,
+};
 use crate::report::health::Check;
 
 /// What our line takes; anything else denies every login.
@@ -19,25 +21,6 @@ const ARGUMENTS: &[&str] = &[
 /// What an account line of ours takes.
 const ACCOUNT_ARGUMENTS: &[&str] = &["enroll", "notice"];
 const ACCOUNT_SETTINGS: &[&str] = &["config=", "prompt="];
-/// Screen lockers that ask PAM as the user whose screen it is.
-const LOCKERS: &[&str] = &[
-    "cinnamon-screensaver",
-    "gtklock",
-    "i3lock",
-    "kde",
-    "kscreensaver",
-    "light-locker",
-    "mate-screensaver",
-    "physlock",
-    "slock",
-    "swaylock",
-    "vlock",
-    "xfce4-screensaver",
-    "xlock",
-    "xscreensaver",
-    "xsecurelock",
-    "xtrlock",
-];
 const SETTINGS: &[&str] = &["config=", "prompt=", "tail="];
 
 /// Everything there is to say of a stack. `misplaced`: lines of other types that name our module. `second_factor`: something besides PAM is asked for.
@@ -66,7 +49,6 @@ pub(super) fn checks(
         stack.nullok(),
         twice(&all),
         in_every_service(line),
-        as_the_user(service),
     ]
     .into_iter()
     .flatten()
@@ -131,15 +113,19 @@ fn in_every_service(line: &Line) -> Option<Check> {
     })
 }
 
-/// Services that run as the one who is asked.
-fn as_the_user(service: &str) -> Option<Check> {
-    LOCKERS.contains(&service).then(|| {
-        Check::fault(
-            "as-the-user",
-            format!("{service} runs as the user and cannot read what is root's, so every code is refused and the screen stays locked"),
-            format!("take our line out of /etc/pam.d/{service}"),
-        )
-    })
+/// Our line where a service asks that runs as the one who is asked.
+pub(super) fn as_the_user(lines: &[Line], read: &dyn Fn(&str) -> Option<String>) -> Option<Check> {
+    let (Line { file, .. }, _) = ours(lines).into_iter().next()?;
+    // Of the files that all include enough is said.
+    let file = Some(file).filter(|file| !file.starts_with("common-"))?;
+    let locker = locker_by(file, read)?;
+    Some(Check::fault(
+        "as-the-user",
+        format!(
+            "{locker} asks by /etc/pam.d/{file}, runs as the user and cannot read what is root's, so every code is refused and the screen stays locked"
+        ),
+        format!("take our line out of /etc/pam.d/{file}"),
+    ))
 }
 
 /// What is wrong with our account line, if there is one.

@@ -9,7 +9,7 @@ use super::disk::{self, Rights};
 use super::pending::{Change, What};
 use crate::cli;
 use crate::failure::{Failure, Kind};
-use crate::pam_stack::{First, MODULE, Refusal, Unreadable, Wish, place};
+use crate::pam_stack::{self, First, MODULE, Refusal, Unreadable, Wish, place};
 use crate::sshd::{self, Found};
 
 /// The service for which sshd has to be told, too.
@@ -28,6 +28,11 @@ pub(super) fn service(typed: &str) -> Result<Service, Failure> {
     if typed.starts_with("common-") || typed == "other" {
         return Err(Failure::usage(format!(
             "{shown} is part of every service, screen lockers among them, which cannot read what is root's: name one service, such as sshd"
+        )));
+    }
+    if let Some(locker) = pam_stack::locker_by(typed, &pam_stack::read) {
+        return Err(Failure::usage(format!(
+            "{locker} asks by /etc/pam.d/{shown}, runs as the user and cannot read what is root's: the screen would stay locked. Name another service, such as sshd"
         )));
     }
     Ok(parsed)
@@ -130,7 +135,7 @@ fn pam_file(
         },
         nullok: args.nullok,
     };
-    match place(service, &text, &crate::pam_stack::read, wish) {
+    match place(service, &text, &pam_stack::read, wish) {
         Ok(after) => Ok(change(What::Pam, found, after)),
         Err(Refusal::Present { fits: true, .. }) => Ok(None),
         Err(refusal) => Err(Failure::new(Kind::NotUnderstood, told(service, &refusal))),

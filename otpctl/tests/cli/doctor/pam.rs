@@ -182,6 +182,13 @@ fn a_screen_locker_that_runs_as_the_user() {
             fs::write(format!("/etc/pam.d/{locker}"), LINE).unwrap();
             let said = told(machine, locker, "as-the-user");
             assert!(said.contains("the screen stays locked"), "{said}");
+            fs::remove_file(format!("/etc/pam.d/{locker}")).unwrap();
+        }
+        fs::write("/etc/pam.d/login", LINE).unwrap();
+        fs::write("/etc/pam.d/i3lock", "auth include login\n").unwrap();
+        for service in ["login", "i3lock"] {
+            let said = told(machine, service, "as-the-user");
+            assert!(said.contains("i3lock asks by /etc/pam.d/login"), "{said}");
         }
     });
 }
