@@ -99,7 +99,9 @@ pub(crate) enum Verb {
     /// Bring an authenticator back into step by three codes in a row; reads them from standard input, one a line
     ///
     /// For a token that was pressed idly more often than the policy looks ahead, and for a clock that runs wrong. Type three codes in the order in which it shows them, none left out. A token is looked for a thousand codes ahead; a clock that is off by no more than the policy's max_drift is known from then on, and one that is further off is told by how much. It lets nobody in: the three codes are used up, no hold is ended and no failure forgotten, and a wrong answer counts as at a login.
-    #[command(after_help = "Example: otpctl resync alice --name token < three-codes")]
+    #[command(
+        after_help = "Example: otpctl resync alice --name token\nBy a script: otpctl resync alice --name token < three-codes"
+    )]
     Resync(Named),
 
     /// Ask a user for a code again wherever she comes from
@@ -144,7 +146,7 @@ pub(crate) enum Verb {
     ///
     /// Reads .google_authenticator files, users.oath of pam_oath, otpauth:// URIs (also the export of Google's app), CSV with the header user,uri, plain PSKC (RFC 6030) and archives of otpctl export. Used codes, counters, the drift of clocks and scratch codes come along where the file has them. Each user comes whole or not at all; who is enrolled already is skipped. A line that cannot be taken is named by its number, never by its text, and the others go in; the exit code is then 1. Killed, it can be run again.
     #[command(
-        after_help = "Example: otpctl import --format users.oath /etc/users.oath\nOne user: otpctl import --user alice /home/alice/.google_authenticator\nAll users: otpctl import --format google-authenticator --homes"
+        after_help = "Example: otpctl import --format users.oath /etc/users.oath\nOne user: otpctl import --user alice /home/alice/.google_authenticator\nAll users: otpctl import --homes"
     )]
     Import(Import),
 

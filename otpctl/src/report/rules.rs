@@ -58,7 +58,7 @@ impl Rules {
             rules.values.insert(setting.key.to_owned(), sourced);
             rules.rows.push((
                 setting.key.to_owned(),
-                words::printable(&value.to_string()),
+                words::printable(&shown(&setting.value)),
                 words::printable(&from),
             ));
         }
@@ -107,10 +107,9 @@ impl Deciding {
             ("services", &self.services),
             ("users", &self.users),
         ];
-        let told = all.iter().filter_map(|(what, list)| {
-            let list = serde_json::Value::from(list.as_ref()?.clone());
-            Some(format!("{what} {list}"))
-        });
+        let told = all
+            .iter()
+            .filter_map(|(what, list)| Some(format!("{what} {}", listed(list.as_ref()?))));
         let told: Vec<String> = told.collect();
         match told.is_empty() {
             true => "everybody".to_owned(),
@@ -125,6 +124,20 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Number(number) => (*number).into(),
         Value::List(words) => words.clone().into(),
     }
+}
+
+/// As otp.toml would have it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::List(words) => listed(words),
+        other => json(other).to_string(),
+    }
+}
+
+fn listed(words: &[String]) -> String {
+    let quoted = |word: &String| serde_json::Value::from(word.as_str()).to_string();
+    let quoted: Vec<String> = words.iter().map(quoted).collect();
+    format!("[{}]", quoted.join(", "))
 }
 
 impl Answer for Rules {
@@ -150,24 +163,29 @@ impl Answer for Rules {
         };
         let (keys, values) = (widest(|row| &row.0), widest(|row| &row.1));
         for (key, value, from) in &self.rows {
-            let from = page.painted(Tint::Faint, from);
-            page.line(&format!(
-                "{key:<keys$}   {value:<values$}   {}",
-                from.as_str()
-            ));
+            let label = format!("{key:<keys$}  ");
+            sourced(page, &label, &format!("{value:<values$}"), from);
         }
         if self.rules.is_empty() {
             return;
         }
         page.paragraph("Who needs a code (the first rule that matches decides)");
         for (number, rule) in (1..).zip(&self.rules) {
-            let from = page.painted(Tint::Faint, &words::printable(&rule.from));
-            page.line(&format!(
-                "rule {number}   {:<8}   {}   {}",
-                rule.code,
-                words::printable(&rule.conditions()),
-                from.as_str()
-            ));
+            let label = format!("rule {number}   {:<8}  ", rule.code);
+            let conditions = words::printable(&rule.conditions());
+            sourced(page, &label, &conditions, &words::printable(&rule.from));
         }
     }
+}
+
+/// A row, and where it comes from in its last column; beside the label, wrapped, where a line has no room for it.
+fn sourced(page: &mut Page, label: &str, text: &str, from: &str) {
+    let room = page.width().saturating_sub(words::columns(label));
+    let needed = words::columns(text).saturating_add(words::columns(from));
+    if needed.saturating_add(4) > room {
+        page.row(label, &format!("{}   {from}", text.trim_end()));
+        return;
+    }
+    let from = page.painted(Tint::Faint, from);
+    page.line(&format!("{label} {text}   {}", from.as_str()));
 }

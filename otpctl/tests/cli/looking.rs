@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::terminal::Session;
 use crate::world::on_a_machine;
 
 #[test]
@@ -297,5 +298,29 @@ fn the_rules_are_shown_and_a_draft_that_would_deny_is_named() {
         machine
             .otpctl(&["policy", "--check", "/etc/security/otp.toml"])
             .exits(0);
+    });
+}
+
+#[test]
+fn a_policy_fits_a_terminal_and_is_spelled_as_in_its_file() {
+    on_a_machine(|machine| {
+        let networks = (0..9).map(|n| format!("\"192.0.2.{n}\""));
+        let networks = networks.collect::<Vec<_>>().join(", ");
+        let rule = format!(
+            "[[rule]]\nnetworks = [{networks}]\nservices = [\"sshd\"]\ncode = \"exempt\"\n"
+        );
+        fs::write("/etc/security/otp.toml", rule).unwrap();
+        let page = Session::start(machine, &["policy"], 80).end();
+        let lines: Vec<&str> = page.lines().collect();
+        for text in [
+            "remote_services       [\"sshd\", \"sshd-session\", \"vsftpd\", \"proftpd\", \"dovecot\",",
+            "                      \"xrdp-sesman\", \"cockpit\"]   default",
+            "rule 1   exempt     networks [\"192.0.2.0\", \"192.0.2.1\", \"192.0.2.2\",",
+        ] {
+            assert!(lines.contains(&text), "{text}\n{page}");
+        }
+        let seen = page.replace("\u{1b}[2m", "").replace("\u{1b}[0m", "");
+        let longest = seen.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(80), "{longest:?} {page}");
     });
 }
