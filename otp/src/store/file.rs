@@ -3,33 +3,30 @@
 //! A user's state file is her lock: it is made at her first enrolment or code and never replaced while she has anything.
 //! Everything else of hers is read and written under it.
 
+mod lock;
 mod many;
-
-use std::fs::File;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod spool;
+mod verbs;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit};
 use zeroize::Zeroizing;
 
 use super::decoy::Decoy;
-use super::dir::{Access, Dir, Privacy, damaged, failed, io, still_named};
+use super::dir::{Dir, Privacy, damaged, failed, io};
 use super::fallback::Fallback;
-use super::slots::{self, Format, Slots};
-use super::{
-    Enrolled, Error, Issue, LOCK_PATIENCE, NewEnrollment, Store, TakenAway, codec, enrolling,
-    fresh_recovery, holder, secrets,
-};
-use crate::enrollment::{Enrollment, RecoveryList};
-use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
+use super::slots::{Format, Slots};
+use super::{Enrolled, Error, NewEnrollment, codec, enrolling, secrets};
+use crate::enrollment::Enrollment;
+use crate::issued::StoredCode;
 use crate::keyed::{DigestKey, KEY_LENGTH};
 use crate::policy::Policy;
 use crate::state::State;
 use crate::time::UnixTime;
 use crate::user::{Account, UserName};
 use crate::verify::{Changes, Record};
+use lock::Locked;
+use spool::{ids, overwrite_stored, read_stored};
 
 /// In the state tree: says that this is a store, so that an unmounted or wiped one is not taken for an empty one.
 const MARKER: &str = "STORE";
@@ -44,14 +41,6 @@ pub(super) const STATE_FORMAT: Format = Format {
     magic: *b"pamotpST",
     version: 1,
 };
-const STORED_FORMAT: Format = Format {
-    magic: *b"pamotpSC",
-    version: 1,
-};
-
-/// More names than this in one user's spool is no spool of ours.
-const MAX_SPOOLED: usize = 1000;
-
 /// The store on local file systems.
 pub struct FileStore {
     root: Dir,
@@ -59,13 +48,6 @@ pub struct FileStore {
     state: Dir,
     spool: Dir,
     fallback: Fallback,
-}
-
-/// A user's state file, locked. Unlocked explicitly when dropped, because a forked child would keep the lock.
-struct Locked {
-    file: Flock<File>,
-    path: PathBuf,
-    writable: bool,
 }
 
 /// A user's record as read under her lock, with what overwriting it needs.
@@ -161,49 +143,6 @@ impl FileStore {
             }
         }
         Ok(())
-    }
-
-    /// Locks a user's state file, if she has one. Where nothing can be written it is locked all the same.
-    fn lock(&self, user: &UserName) -> Result<Option<Locked>, Error> {
-        let name = user.file_name();
-        let path = self.state.path_of(&name);
-        let started = Instant::now();
-        loop {
-            let open = |access| self.state.file(&name, access, Privacy::RootOnly);
-            let (file, writable) = match open(Access::Write) {
-                Err(Error::Io { source, .. }) if is_read_only(&source) => {
-                    (open(Access::Read)?, false)
-                }
-                opened => (opened?, true),
-            };
-            let Some(file) = file else {
-                return Ok(None);
-            };
-            let file = wait_for(file, started, &path)?;
-            // Removed while we waited: what is locked is nobody's any more.
-            if still_named(&file, &path)? {
-                return Ok(Some(Locked {
-                    file,
-                    path,
-                    writable,
-                }));
-            }
-        }
-    }
-
-    /// Locks a user's state file, making it first if she has none. Its name lasts: whoever made it may have been killed
-    /// before it did.
-    fn lock_or_create(&self, account: &Account) -> Result<Locked, Error> {
-        loop {
-            if let Some(locked) = self.lock(&account.name)? {
-                self.state.sync()?;
-                return Ok(locked);
-            }
-            let name = account.name.file_name();
-            let payload = codec::state_bytes(account.uid.unwrap_or(0), &State::default());
-            let fresh = slots::fresh_after(self.fallback.last(&name), STATE_FORMAT, &payload);
-            self.state.write(&name, &fresh, false)?;
-        }
     }
 
     /// Reads everything of a user under her lock.
@@ -411,203 +350,6 @@ impl Held {
     }
 }
 
-impl Store for FileStore {
-    fn read(&self, account: &Account) -> Result<Record, Error> {
-        match self.lock(&account.name)? {
-            Some(locked) => Ok(self.hold(account, locked)?.record),
-            None => self.unheld(account),
-        }
-    }
-
-    fn update<T>(
-        &self,
-        account: &Account,
-        mut transition: impl FnMut(&Record) -> (T, Changes),
-    ) -> Result<T, Error> {
-        let Some(locked) = self.lock(&account.name)? else {
-            let (answer, _) = transition(&self.unheld(account)?);
-            // She was judged; what is left to do for nobody is the reading and the writing.
-            let name = account.name.as_str().as_bytes();
-            self.update_nobody(name, |_| ((), Changes::default()));
-            return Ok(answer);
-        };
-        let mut held = self.hold(account, locked)?;
-        let (answer, changes) = transition(&held.record);
-        let changes_nothing = changes.state.is_none() && changes.issued.is_empty();
-        let answer = match self.commit(&mut held, changes) {
-            Ok(()) => answer,
-            Err(why) if self.fallback.stands_in && cannot_overwrite(&why) => {
-                held.record.until_boot = true;
-                let (answer, changes) = transition(&held.record);
-                self.commit_until_boot(&held, changes, why)?;
-                answer
-            }
-            Err(error) => return Err(error),
-        };
-        drop(held);
-        // Her lock is free again: whoever is held may come as often as he likes, and keeps nobody waiting.
-        if changes_nothing {
-            self.decoy().overwrite();
-        }
-        Ok(answer)
-    }
-
-    fn enroll(&self, account: &Account, new: NewEnrollment) -> Result<Enrolled, Error> {
-        self.enroll_as(account, new, false)
-    }
-
-    fn remove_authenticator(&self, account: &Account, name: &str) -> Result<TakenAway, Error> {
-        let Some(locked) = self.lock(&account.name)? else {
-            return self.unheld(account).map(|_| TakenAway::NoSuch);
-        };
-        let mut held = self.hold(account, locked)?;
-        let Some(old) = held.record.enrollment.take() else {
-            return Ok(TakenAway::NoSuch);
-        };
-        let (enrollment, after) = match enrolling::without(&old, &held.record.state, name) {
-            Ok(left) => left,
-            Err(why) => return Ok(why),
-        };
-        self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        let _ = held.write(after);
-        Ok(TakenAway::Gone)
-    }
-
-    fn replace_recovery(&self, account: &Account, list: RecoveryList) -> Result<bool, Error> {
-        let Some(locked) = self.lock(&account.name)? else {
-            return self.unheld(account).map(|_| false);
-        };
-        let mut held = self.hold(account, locked)?;
-        let Some(mut enrollment) = held.record.enrollment.take() else {
-            return Ok(false);
-        };
-        let mut state = held.record.state.clone();
-        state.keep_only(&enrollment);
-        state.recovery.push(fresh_recovery(list.generation));
-        held.write(state.clone())?;
-        enrollment.recovery = Some(list);
-        self.write_enrollment(&account.name, held.uid, &enrollment)?;
-        state.settle(&enrollment);
-        // As in `enroll`: the new list stands, the old one's entry matches nothing.
-        let _ = held.write(state);
-        Ok(true)
-    }
-
-    fn issue(
-        &self,
-        account: &Account,
-        codes: Vec<StoredCode>,
-        live_at: UnixTime,
-    ) -> Result<Issue, Error> {
-        let held = self.hold(account, self.lock_or_create(account)?)?;
-        let present = held.record.issued.iter();
-        let live = present.filter(|code| code.is_live(live_at)).count();
-        if live.saturating_add(codes.len()) > MAX_LIVE {
-            return Ok(Issue::TooMany { live });
-        }
-        let dir = self
-            .spool
-            .make_sub(account.name.file_name(), Privacy::RootOnly)?;
-        delete_spent(&dir, &held.record.issued, live_at)?;
-        for (index, code) in codes.iter().enumerate() {
-            if let Err(error) = write_new_stored(&dir, held.uid, code) {
-                for code in codes.iter().take(index) {
-                    dir.unlink(&code.id.to_string())?;
-                }
-                dir.sync()?;
-                return Err(error);
-            }
-        }
-        Ok(Issue::Kept)
-    }
-
-    fn revoke(
-        &self,
-        account: &Account,
-        live_at: UnixTime,
-        which: impl Fn(CodeId) -> bool,
-    ) -> Result<Vec<CodeId>, Error> {
-        let Some(_locked) = self.lock(&account.name)? else {
-            return self.unheld(account).map(|_| Vec::new());
-        };
-        let Some(dir) = self.spooled(&account.name)? else {
-            return Ok(Vec::new());
-        };
-        let mut revoked = Vec::new();
-        for id in ids(&dir)?.into_iter().filter(|id| which(*id)) {
-            // What cannot be read might have been good, and goes all the same.
-            let was_live =
-                read_stored(&dir, id, account).map_or(true, |code| code.is_live(live_at));
-            dir.unlink(&id.to_string())?;
-            if was_live {
-                revoked.push(id);
-            }
-        }
-        dir.sync()?;
-        Ok(revoked)
-    }
-
-    fn remove(&self, account: &Account) -> Result<bool, Error> {
-        let name = account.name.file_name();
-        if !self.state.has(&name)?
-            && !self.secrets.has(&name)?
-            && self.spooled(&account.name)?.is_none()
-        {
-            return Ok(false);
-        }
-        // Damaged content does not stop this. The lock is taken, and made where it is missing: a first enrolment may be
-        // under way, and what it writes must not outlive its state.
-        let locked = self.lock_or_create(account)?;
-        self.unenroll(&locked, &name)?;
-        self.secrets.unlink(&name)?;
-        self.secrets.sync()?;
-        let spooled = self.spooled(&account.name)?;
-        if let Some(dir) = &spooled {
-            dir.clear()?;
-            self.spool.remove_sub(&name)?;
-        }
-        self.fallback.forget(&name)?;
-        self.state.unlink(&name)?;
-        self.state.sync()?;
-        Ok(true)
-    }
-
-    fn sweep(&self, user: &UserName, now: UnixTime) -> Result<u64, Error> {
-        let account = Account {
-            name: user.clone(),
-            uid: None,
-        };
-        let Some(_locked) = self.lock(user)? else {
-            return Ok(0);
-        };
-        match self.spooled(user)? {
-            Some(dir) => delete_spent(&dir, &self.stored_codes(&account)?, now),
-            None => Ok(0),
-        }
-    }
-
-    fn users(&self) -> Result<Vec<UserName>, Error> {
-        let mut names = Vec::new();
-        for dir in [&self.state, &self.secrets, &self.spool] {
-            names.extend(dir.names()?);
-        }
-        names.sort_unstable();
-        names.dedup();
-        let user = |name: &String| UserName::from_file_name(name);
-        Ok(names.iter().filter_map(user).collect())
-    }
-
-    fn digest_key(&self, draw: impl FnOnce() -> DigestKey) -> Result<DigestKey, Error> {
-        // What is kept under a key must not outlive it, whoever made it and was killed.
-        if self.root.has(KEY)? {
-            self.root.sync()?;
-        } else {
-            self.root.write(KEY, draw().expose(), false)?;
-        }
-        self.key()
-    }
-}
-
 /// Whether this process may write each of our files from end to end. Whoever starts su or sudo sets their limits: one that
 /// strikes in the middle would kill the host, or let a guess fail before it is counted.
 fn whole_files(policy: &Policy) -> Result<(), Error> {
@@ -647,27 +389,6 @@ fn marked(dir: &Dir, marker: &str) -> Result<(), Error> {
     })
 }
 
-/// Waits for a lock without blocking for good: `flock` knows no timeout.
-fn wait_for(file: File, started: Instant, path: &std::path::Path) -> Result<Flock<File>, Error> {
-    let mut file = file;
-    let mut pause = Duration::from_micros(200);
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(locked),
-            Err((unlocked, Errno::EAGAIN | Errno::EINTR)) => file = unlocked,
-            Err((_, errno)) => return Err(io(path, "lock", errno)),
-        }
-        if started.elapsed() >= LOCK_PATIENCE {
-            return Err(Error::Busy {
-                path: path.to_path_buf(),
-                holder: holder::of(&file),
-            });
-        }
-        std::thread::sleep(pause);
-        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
-    }
-}
-
 fn same_uid(account: &Account, recorded: u32, path: &std::path::Path) -> Result<(), Error> {
     match account.uid {
         Some(actual) if actual != recorded => Err(Error::OtherUid {
@@ -693,66 +414,6 @@ fn known_to(state: &State, enrollment: &Enrollment, path: &std::path::Path) -> R
         path,
         "it knows nothing of the secret or the recovery codes (restored from a backup?): 'otpctl remove' the user, then enrol again",
     ))
-}
-
-fn ids(dir: &Dir) -> Result<Vec<CodeId>, Error> {
-    let names = dir.names()?;
-    if names.len() > MAX_SPOOLED {
-        return Err(damaged(
-            &dir.path_of("."),
-            "there are more files in it than codes can be: 'otpctl sweep'",
-        ));
-    }
-    Ok(names
-        .iter()
-        .filter_map(|name| CodeId::parse(name))
-        .collect())
-}
-
-fn read_stored(dir: &Dir, id: CodeId, account: &Account) -> Result<StoredCode, Error> {
-    let name = id.to_string();
-    let path = dir.path_of(&name);
-    let file = dir.file(&name, Access::Read, Privacy::RootOnly)?;
-    let file = file.ok_or_else(|| Error::Missing { path: path.clone() })?;
-    let slots = Slots::read(&file, STORED_FORMAT, &path)?;
-    match codec::stored_from(&slots.payload) {
-        Some((uid, code)) if code.id == id => same_uid(account, uid, &path).map(|()| code),
-        _ => Err(damaged(
-            &path,
-            "its content makes no sense: 'otpctl revoke' the code",
-        )),
-    }
-}
-
-fn overwrite_stored(dir: &Dir, uid: u32, code: &StoredCode) -> Result<(), Error> {
-    let name = code.id.to_string();
-    let path = dir.path_of(&name);
-    let file = dir.file(&name, Access::Write, Privacy::RootOnly)?;
-    let file = file.ok_or_else(|| Error::Missing { path: path.clone() })?;
-    let mut slots = Slots::read(&file, STORED_FORMAT, &path)?;
-    slots.write(&file, STORED_FORMAT, &codec::stored_bytes(uid, code), &path)
-}
-
-fn write_new_stored(dir: &Dir, uid: u32, code: &StoredCode) -> Result<(), Error> {
-    let content = slots::fresh(STORED_FORMAT, &codec::stored_bytes(uid, code));
-    let name = code.id.to_string();
-    if dir.write(&name, &content, false)? {
-        return Ok(());
-    }
-    let errno = Errno::EEXIST;
-    Err(io(&dir.path_of(&name), "make", errno))
-}
-
-/// Not synced: a code that a power cut brings back is as spent as it was, and a fleet is swept in seconds.
-fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, Error> {
-    let mut deleted = 0_u64;
-    for code in codes {
-        if code.fate != Fate::Live || code.is_past(now) {
-            dir.unlink(&code.id.to_string())?;
-            deleted = deleted.saturating_add(1);
-        }
-    }
-    Ok(deleted)
 }
 
 #[cfg(test)]
