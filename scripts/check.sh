@@ -21,5 +21,7 @@ done
 scripts/deb.sh
 scripts/check-deb.sh dist/libpam-otp_*.deb
 
+tests/machine/run --built
+
 # Nothing is left out so far that could be: a machine that can run no container fails here.
 exec tests/container/e2e.sh --built
