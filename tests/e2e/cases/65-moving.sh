@@ -26,6 +26,7 @@ it_takes_over_a_google_authenticator_file_from_its_home() {
 
 it_restores_an_archive_and_no_used_code() {
     otp_line
+    only_sound_users
     enroll
     accepted "${recovery[0]}"
     echo "correct horse battery staple" >"$said.pass"
