@@ -19,6 +19,7 @@
 
 pub mod calendar;
 pub mod confirm;
+pub mod delivery;
 pub mod drift;
 pub mod enrollment;
 pub mod history;
