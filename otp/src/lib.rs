@@ -32,6 +32,7 @@ pub mod policy;
 pub mod qr;
 pub mod resync;
 pub mod secret;
+pub mod sends;
 pub mod service;
 pub mod state;
 pub mod store;

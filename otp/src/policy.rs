@@ -1,12 +1,14 @@
 //! otp.toml: parsed, validated, and every value with where it came from. otp.toml(5) documents the keys. Here is what
 //! a policy is; [`keys`] has a row for each key, [`rules`] who needs a code, [`reader`] reads both.
 
+mod delivery;
 mod duration;
 mod keys;
 mod network;
 mod reader;
 mod rules;
 
+pub use delivery::{DeliveryPolicy, EmailPolicy, SmsPolicy, SmtpPolicy, Tls, Via};
 pub use duration::{format_duration, parse_duration};
 pub use network::{BadNetwork, Network};
 pub use rules::{Demand, Rule, Visit};
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 use crate::calendar::Day;
 use crate::issued::LONGEST_TTL;
-use keys::{KEYS, Key};
+use keys::Key;
 
 /// Where the policy stands unless told otherwise. An absent file means the defaults.
 pub const DEFAULT_PATH: &str = "/etc/security/otp.toml";
@@ -51,6 +53,14 @@ pub struct Policy {
     pub issued: IssuedPolicy,
     /// Enrolment at the first login.
     pub enroll: EnrollPolicy,
+    /// Codes that are sent.
+    pub delivery: DeliveryPolicy,
+    /// Codes by e-mail.
+    pub email: EmailPolicy,
+    /// The server that takes them, where one does.
+    pub smtp: SmtpPolicy,
+    /// Codes by SMS.
+    pub sms: SmsPolicy,
     /// Who needs a code; the first that matches decides.
     pub rules: Vec<Rule>,
 }
@@ -145,6 +155,10 @@ impl Default for Policy {
             throttle: ThrottlePolicy::default(),
             issued: IssuedPolicy::default(),
             enroll: EnrollPolicy::default(),
+            delivery: DeliveryPolicy::default(),
+            email: EmailPolicy::default(),
+            smtp: SmtpPolicy::default(),
+            sms: SmsPolicy::default(),
             rules: Vec::new(),
         }
     }
@@ -242,7 +256,7 @@ impl Parsed {
                 .find(|(name, _)| *name == key.name)
                 .map(|(_, line)| *line),
         };
-        KEYS.iter().map(setting).collect()
+        keys::all().map(setting).collect()
     }
 
     /// Understands the text of a policy file, or names every fault in it by line.

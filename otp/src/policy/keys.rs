@@ -1,5 +1,7 @@
 //! The keys of otp.toml that are not rules: one row each.
 
+mod delivery;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +24,12 @@ pub(super) struct Key {
     pub(super) show: fn(&Policy) -> Value,
 }
 
-pub(super) const KEYS: &[Key] = &[
+/// All of them.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(delivery::KEYS)
+}
+
+const KEYS: &[Key] = &[
     Key {
         name: "state_dir",
         take: |policy, value| put(&mut policy.state_dir, directory(value), DIRECTORY),

@@ -2,7 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{KEYS, Key};
+use super::keys::{self, Key};
 use super::{Fault, Parsed, rules};
 
 /// Understands the text of a policy file, or names every fault in it by line.
@@ -55,8 +55,8 @@ impl Reader<'_> {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
             let inner = format!("{name}.");
-            let is_table = KEYS.iter().any(|key| key.name.starts_with(&inner));
-            match (value.get_ref(), KEYS.iter().find(|key| key.name == name)) {
+            let is_table = keys::all().any(|key| key.name.starts_with(&inner));
+            match (value.get_ref(), keys::all().find(|key| key.name == name)) {
                 (DeValue::Table(table), None) if is_table => self.table(&inner, table),
                 (value, None) if name == rules::KEY => {
                     rules::read(self, key.span().start, value);
@@ -106,7 +106,7 @@ impl Reader<'_> {
                 "issued.ttl must not be longer than issued.max_ttl",
             ),
         ];
-        for (is_wrong, key, why) in wrong {
+        for (is_wrong, key, why) in wrong.into_iter().chain(policy.delivery_together()) {
             if is_wrong {
                 let set = self.parsed.lines.iter().find(|(name, _)| *name == key);
                 let line = set.or(self.parsed.lines.first()).map_or(1, |set| set.1);
@@ -122,7 +122,7 @@ impl Reader<'_> {
 fn suggestion(unknown: &str) -> String {
     let last = unknown.rsplit('.').next().unwrap_or(unknown);
     let start: String = last.chars().take(4).collect();
-    let names = KEYS.iter().map(|key| key.name).chain([rules::KEY]);
+    let names = keys::all().map(|key| key.name).chain([rules::KEY]);
     let meant = names.into_iter().find(|name| {
         let own = name.rsplit('.').next().unwrap_or(name);
         own == last || (start.len() == 4 && own.starts_with(&start))
