@@ -10,6 +10,7 @@ mod file;
 mod holder;
 mod memory;
 mod policy_file;
+pub mod queue;
 mod secrets;
 mod slots;
 

@@ -25,6 +25,8 @@ const OPEN: OFlag = OFlag::O_NOFOLLOW
 const DIRECTORY: OFlag = OPEN.union(OFlag::O_DIRECTORY);
 /// What starts with this is half-made: nobody reads it, and `sweep` clears it away.
 const HALF_MADE: &str = ".new-";
+/// So much of a file is wiped at most, in bytes: what is wiped is small.
+const WIPED: usize = 64 * 1024;
 /// Tells the half-made files of one process apart.
 static TURN: AtomicU32 = AtomicU32::new(0);
 
@@ -361,6 +363,42 @@ impl Dir {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(io(&self.path_of(name), "delete", errno)),
         }
+    }
+
+    /// Moves a file of this name into another directory of the same file system, or gives it another name in here. `false`
+    /// if there is none, or something has the new name. Lasting after both are [synced](Self::sync).
+    pub(super) fn move_to(&self, name: &str, to: &Self, new_name: &str) -> Result<bool, Error> {
+        let flags = RenameFlags::RENAME_NOREPLACE;
+        match renameat2(&self.fd, name, &to.fd, new_name, flags) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST | Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(io(&self.path_of(name), "move", errno)),
+        }
+    }
+
+    /// Unlinks a file and overwrites its content, which somebody who reads the disk could find otherwise; nothing happens
+    /// if there is none. Lasting when this returns.
+    pub(super) fn wipe(&self, name: &str) -> Result<(), Error> {
+        let file = self.file(name, Access::Write, Privacy::RootOnly)?;
+        self.unlink(name)?;
+        if let Some(file) = file {
+            self.wipe_nameless(&file, name)?;
+        }
+        self.sync()
+    }
+
+    /// Overwrites the content of a file that has lost its name. Nothing happens to one that has one.
+    pub(super) fn wipe_nameless(&self, file: &File, name: &str) -> Result<(), Error> {
+        let path = self.path_of(name);
+        if still_named(file, &path)? {
+            return Ok(());
+        }
+        let overwrite = || {
+            let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+            file.write_all_at(&vec![0; size.min(WIPED)], 0)?;
+            file.sync_data()
+        };
+        overwrite().map_err(|source| failed(&path, "wipe", source))
     }
 
     /// Removes an empty directory; nothing happens if there is none.

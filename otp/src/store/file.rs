@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::decoy::Decoy;
 use super::dir::{Dir, Privacy, damaged, failed, io};
 use super::fallback::Fallback;
+use super::queue::Queue;
 use super::slots::{Format, Slots};
 use super::{Enrolled, Error, NewEnrollment, codec, enrolling, secrets};
 use crate::enrollment::Enrollment;
@@ -91,6 +92,7 @@ impl FileStore {
             fallback: Fallback::open(policy)?,
             root,
         };
+        Queue::make(&store.spool)?;
         for path in [&policy.state_dir, &policy.spool_dir] {
             Dir::sync_way(path)?;
         }
@@ -121,6 +123,11 @@ impl FileStore {
         if heard.is_none() {
             self.decoy().overwrite();
         }
+    }
+
+    /// The queue of codes to be handed over. A store of before there was one has none until otpctl makes it.
+    pub fn queue(&self) -> Result<Option<Queue>, Error> {
+        Queue::within(&self.spool)
     }
 
     fn decoy(&self) -> Decoy<'_> {

@@ -78,7 +78,7 @@ fn authenticator_to(out: &mut String, authenticator: &Authenticator) {
 }
 
 /// A TOML basic string: quotes, backslashes and control characters escaped.
-fn escape_to(out: &mut String, value: &str) {
+pub(super) fn escape_to(out: &mut String, value: &str) {
     for c in value.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),

@@ -146,6 +146,9 @@ impl Store for FileStore {
             }
         }
         dir.sync()?;
+        if let Some(queue) = self.queue()?.filter(|_| !revoked.is_empty()) {
+            queue.withdraw(&account.name, |id| revoked.contains(&id))?;
+        }
         Ok(revoked)
     }
 
@@ -167,6 +170,9 @@ impl Store for FileStore {
         if let Some(dir) = &spooled {
             dir.clear()?;
             self.spool.remove_sub(&name)?;
+        }
+        if let Some(queue) = self.queue()? {
+            queue.forget(&account.name)?;
         }
         self.fallback.forget(&name)?;
         self.state.unlink(&name)?;
