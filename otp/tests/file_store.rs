@@ -98,6 +98,7 @@ impl House {
             expires_at: NOW.plus(Duration::from_secs(600)),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: "lost phone".to_owned(),
             attempts: Vec::new(),
         }
