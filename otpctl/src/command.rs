@@ -1,6 +1,7 @@
 //! The verbs, one file each, and who may use them.
 
 mod completions;
+mod contact;
 mod demo;
 mod doctor;
 mod enroll;
@@ -25,7 +26,7 @@ mod watch;
 
 use std::path::Path;
 
-use nix::unistd::geteuid;
+use nix::unistd::{geteuid, gethostname};
 
 use crate::cli::{Cli, Verb};
 use crate::failure::{Ending, Failure, Kind};
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
     match &cli.verb {
         Verb::Enroll(args) => enroll::run(context, args),
         Verb::Issue(args) => issue::run(context, args),
+        Verb::Contact(args) => contact::run(context, args),
         Verb::Revoke(args) => revoke::run(context, args),
         Verb::Verify(args) => verify::run(context, &args.user),
         Verb::Status(args) => status::run(context, args),
@@ -96,6 +98,13 @@ fn again() -> String {
         Ok(args) if args.iter().all(is_plain) => format!("otpctl {}", args.join(" ")),
         _ => "otpctl …".to_owned(),
     }
+}
+
+/// This machine's name, as it is told to people.
+fn host_name() -> String {
+    let name = gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 impl Context<'_> {
