@@ -76,6 +76,18 @@ impl FileStore {
         Ok(log.in_the_last_hour(now))
     }
 
+    /// What was sent lately to a user, and by the machine, for showing. Nothing where she has no contact.
+    pub fn counted(&self, account: &Account) -> Result<Option<(SendLog, MachineLog)>, Error> {
+        let _locked = self.lock(&account.name)?;
+        let dir = self.root.sub(SENDS, Privacy::RootOnly)?;
+        let known = dir.map_or(Ok(false), |dir| dir.has(&account.name.file_name()))?;
+        if !known {
+            return Ok(None);
+        }
+        let Counts { sends, machine, .. } = self.counts(account)?;
+        Ok(Some((sends, machine)))
+    }
+
     /// Reads both records, waiting for the lock of the machine's.
     pub(super) fn counts(&self, account: &Account) -> Result<Counts, Error> {
         let path = self.root.path_of(SENDS);
