@@ -11,6 +11,7 @@
 //!   everything is one object on one line, and nothing else is on standard output.
 
 pub(crate) mod codes;
+pub(crate) mod delivered;
 mod device;
 pub(crate) mod enrollment;
 pub(crate) mod explained;
