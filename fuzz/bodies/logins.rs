@@ -393,6 +393,7 @@ fn record(person: &Person) -> Record {
         expires_at: UnixTime::from_secs(code.expires),
         fate: issued::Fate::Live,
         sends: 0,
+        channel: None,
         reason: String::new(),
         attempts: Vec::new(),
     };

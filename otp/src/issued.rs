@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::CryptoRng;
 
+use crate::delivery::Channel;
 use crate::keyed::Digest;
 use crate::origin::Origin;
 use crate::time::UnixTime;
@@ -65,6 +66,9 @@ pub enum Fate {
     Used,
     /// Once seen expired, spent, whatever the clock says later.
     Expired,
+    /// Its delivery failed or was called off: nobody has it, and it is not accepted. What was counted of it stays, and it may be
+    /// sent on within its time.
+    Withdrawn,
 }
 
 /// One stored code, without the code.
@@ -84,6 +88,8 @@ pub struct StoredCode {
     pub fate: Fate,
     /// How often it was sent to a contact.
     pub sends: u32,
+    /// By which channel it was sent; `None`: by none.
+    pub channel: Option<Channel>,
     /// Why it was issued, at most [`MAX_REASON`] bytes without control characters.
     pub reason: String,
     /// Wrong answers by origin; their sum is at most [`MAX_ATTEMPTS`].
@@ -124,8 +130,15 @@ impl StoredCode {
     }
 
     /// Its expiry, never further from its issue than any code may live: records are read, not believed.
-    fn latest_expiry(&self) -> UnixTime {
+    #[must_use]
+    pub fn latest_expiry(&self) -> UnixTime {
         self.expires_at.min(self.issued_at.plus(LONGEST_TTL))
+    }
+
+    /// Whether it can be cleared away at `now`: it is used, or its time is over.
+    #[must_use]
+    pub fn is_spent(&self, now: UnixTime) -> bool {
+        self.fate == Fate::Used || self.is_past(now)
     }
 
     /// Whether its time is over at `now`.
@@ -150,6 +163,7 @@ mod tests {
             expires_at: at(1_600),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: String::new(),
             attempts: Vec::new(),
         };

@@ -7,6 +7,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::delivery::Address;
 use crate::enrollment::Generation;
 use crate::issued::CodeId;
 use crate::passcode::{Digits, RecoveryCode};
@@ -59,6 +60,13 @@ impl DigestKey {
     #[must_use]
     pub fn scratch(&self, user: &UserName, list: Generation, code: &Digits) -> Digest {
         self.digest(b"scratch", user, &list.to_bytes(), code.as_bytes())
+    }
+
+    /// The digest of a code that confirms an address of one user.
+    #[must_use]
+    pub fn contact(&self, user: &UserName, address: &Address, code: &Digits) -> Digest {
+        let of = address.as_str().as_bytes();
+        self.digest(b"contact", user, of, code.as_bytes())
     }
 
     fn digest(&self, purpose: &[u8], user: &UserName, of: &[u8], code: &[u8]) -> Digest {

@@ -5,7 +5,8 @@
 //! [`issued`]), compared, expired. [`verify`] is the only place that accepts either. It is pure: what is known of a user
 //! ([`enrollment`], [`state`]), what was typed ([`passcode`]), where it came from ([`origin`]) and the clock go in; a
 //! verdict comes out, and what must be kept. A [`store`] makes that durable before anyone is told. The [`policy`] is what
-//! the administrator decided, who is asked at all among it.
+//! the administrator decided, who is asked at all among it. Whether a stored code is sent to somebody who asks for one, and
+//! where, is decided by [`request`] ([`delivery`], [`sends`]).
 //!
 //! Nothing here reads a clock, draws a random number or prints by itself: side effects are arguments.
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ pub mod origin;
 pub mod passcode;
 pub mod policy;
 pub mod qr;
+pub mod request;
 pub mod resync;
 pub mod secret;
 pub mod sends;

@@ -2,6 +2,7 @@
 //! forbids the code's reuse is on stable storage.
 
 mod codec;
+mod contacts;
 mod decoy;
 mod dir;
 mod enrolling;
@@ -13,6 +14,7 @@ mod policy_file;
 pub mod queue;
 mod secrets;
 mod slots;
+mod table;
 
 pub use file::FileStore;
 pub use memory::MemoryStore;
@@ -22,9 +24,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::delivery::Channel;
 use crate::enrollment::{Authenticator, Enrollment, Generation, RecoveryList};
 use crate::issued::{CodeId, StoredCode};
 use crate::keyed::DigestKey;
+use crate::origin::Origin;
+use crate::request::Why;
 use crate::state::AuthenticatorState;
 use crate::time::UnixTime;
 use crate::user::{Account, UserName};
@@ -184,6 +189,98 @@ pub enum Issue {
         /// How many are live now.
         live: usize,
     },
+}
+
+/// A code asked for at a prompt.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// By which channel; `None`: by the first that reaches her.
+    pub channel: Option<Channel>,
+    /// From where.
+    pub origin: Origin,
+    /// The name of this machine, as the message tells it.
+    pub host: String,
+}
+
+/// A code that an administrator has sent.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// By which channel.
+    pub channel: Channel,
+    /// How many digits it has, 6 to 10.
+    pub length: u8,
+    /// How long it lives.
+    pub ttl: Duration,
+    /// Why, at most [`MAX_REASON`](crate::issued::MAX_REASON) bytes without control characters.
+    pub reason: String,
+    /// The name of this machine, as the message tells it.
+    pub host: String,
+}
+
+/// What came of asking for a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Requested {
+    /// It is on its way.
+    Sent(Sent),
+    /// None is. Nothing has changed; where the queue was full, the limits count it all the same.
+    Refused(Why),
+}
+
+/// A code on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its name.
+    pub id: CodeId,
+    /// By which channel.
+    pub channel: Channel,
+    /// Where to, masked.
+    pub to: String,
+    /// When it was drawn.
+    pub issued_at: UnixTime,
+    /// The first second at which it is no longer good.
+    pub expires_at: UnixTime,
+}
+
+/// What became of a code that was on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Whereabouts {
+    /// Whoever takes such codes has taken it.
+    HandedOver,
+    /// It could not be sent.
+    Failed,
+    /// It is not known yet.
+    Waiting,
+}
+
+/// What came of giving a user a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Introduced {
+    /// She has it, and a code that confirms it is on its way there.
+    Sent(Sent),
+    /// She has it, and it is confirmed. Nothing has changed.
+    Already,
+    /// No code can be sent there. Nothing has changed; where the queue was full, the limits count it all the same.
+    Refused(Why),
+}
+
+/// What came of an answer that is to confirm a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Confirmation {
+    /// It was right, and codes for logins can be sent there.
+    Confirmed,
+    /// It was not.
+    Wrong {
+        /// How many more answers are heard; after the last the code is gone.
+        left: u8,
+    },
+    /// The time of the code is over.
+    Expired,
+    /// There is nothing to confirm.
+    Nothing,
 }
 
 /// What stops us from knowing. Every one is a denial at a login, and says what to do.

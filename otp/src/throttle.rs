@@ -69,6 +69,13 @@ impl Throttle {
         }
     }
 
+    /// Until when this origin is held for its own failures, whatever holds the account. Call [`settle`](Self::settle) first.
+    #[must_use]
+    pub fn own_hold(&self, origin: &Origin, now: UnixTime) -> Option<UnixTime> {
+        let own = self.of(origin).and_then(|record| record.held_until);
+        own.filter(|until| now < *until)
+    }
+
     /// Counts a failure from `origin`.
     pub fn fail(&mut self, origin: Origin, now: UnixTime, policy: &ThrottlePolicy) {
         self.failures = self.failures.saturating_add(1);

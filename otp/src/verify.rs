@@ -5,6 +5,7 @@
 mod hearing;
 mod othertime;
 
+use crate::delivery::Contacts;
 use crate::drift;
 use crate::enrollment::{Authenticator, Enrollment, Kind};
 use crate::issued::{Fate, StoredCode};
@@ -29,6 +30,8 @@ pub struct Record {
     pub state: State,
     /// Her stored codes, the spent ones among them until they are swept.
     pub issued: Vec<StoredCode>,
+    /// Where codes can be sent to her. Read only where it is looked at what she could answer with, not where an answer is judged.
+    pub contacts: Contacts,
     /// The machine's key, where there is something kept under it.
     pub key: Option<DigestKey>,
     /// What is kept now may be gone after the next boot: only time-based codes can be accepted, because what forbids
@@ -117,6 +120,8 @@ pub enum Reason {
     ClockBehind,
     /// A stored code whose time is over.
     Expired,
+    /// A stored code whose delivery failed, or was called off.
+    Withdrawn,
     /// It was right once. No failure.
     Used,
     /// An administrator has disabled the user.
@@ -136,6 +141,7 @@ impl Reason {
             Self::ReadOnly => "unavailable",
             Self::TooEarly | Self::ClockBehind => "too-early",
             Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
             Self::Used => "used",
             Self::Disabled => "disabled",
         }
@@ -154,7 +160,7 @@ impl Reason {
     const fn was_right_once(self) -> bool {
         matches!(
             self,
-            Self::TooEarly | Self::ClockBehind | Self::Expired | Self::Used
+            Self::TooEarly | Self::ClockBehind | Self::Expired | Self::Withdrawn | Self::Used
         )
     }
 }
@@ -203,19 +209,23 @@ impl Record {
             enrollment: None,
             state: State::default(),
             issued: Vec::new(),
+            contacts: Contacts::NONE,
             key: None,
             until_boot: false,
             booted: None,
         }
     }
 
-    /// Whether there is anything of hers to ask for at `now`: an enrolment, or a stored code that is neither used nor
-    /// expired. One that is guessed out, not yet good or disabled is still there, and so is a user who is disabled:
+    /// Whether there is anything of hers to ask for at `now`: an enrolment, a confirmed contact, or a stored code that is
+    /// neither used, expired nor withdrawn. One that is guessed out, not yet good or disabled is still there, and so is a user who is disabled:
     /// `nullok` must not turn a refusal into a free pass.
     #[must_use]
     pub fn can_answer(&self, now: UnixTime) -> bool {
         let pending = |code: &StoredCode| code.fate == Fate::Live && !code.is_past(now);
-        self.state.disabled || self.enrollment.is_some() || self.issued.iter().any(pending)
+        self.state.disabled
+            || self.enrollment.is_some()
+            || self.contacts.any_confirmed()
+            || self.issued.iter().any(pending)
     }
 
     /// Whether she need not be asked: a code was accepted from `origin`, an address, no longer ago than the policy

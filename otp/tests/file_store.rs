@@ -98,6 +98,7 @@ impl House {
             expires_at: NOW.plus(Duration::from_secs(600)),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: "lost phone".to_owned(),
             attempts: Vec::new(),
         }
@@ -1029,9 +1030,12 @@ fn whatever_is_left_of_a_user_alone_is_missing_the_rest_and_can_be_removed() {
     for (left, trouble) in [
         (
             "secrets/alice",
-            "though the user has a secret or a stored code",
+            "though the user has a secret, a stored code or a contact",
         ),
-        ("spool", "though the user has a secret or a stored code"),
+        (
+            "spool",
+            "though the user has a secret, a stored code or a contact",
+        ),
         ("state/alice", "though the user was enrolled"),
     ] {
         let house = House::new();

@@ -113,6 +113,7 @@ impl User {
             expires_at: self.now.plus(Duration::from_secs(ttl)),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: String::new(),
             attempts: Vec::new(),
         });

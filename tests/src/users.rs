@@ -175,6 +175,7 @@ pub fn issue(name: &str, code: &str, ttl: u64) {
         expires_at: now.plus(Duration::from_secs(ttl)),
         fate: Fate::Live,
         sends: 0,
+        channel: None,
         reason: "for a test".to_owned(),
         attempts: Vec::new(),
     };

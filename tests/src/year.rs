@@ -286,6 +286,7 @@ impl World {
             expires_at: self.now.plus(Duration::from_secs(600)),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: String::new(),
             attempts: Vec::new(),
         }];

@@ -3,12 +3,14 @@
 
 use std::net::IpAddr;
 
+use crate::delivery::Channel;
 use crate::drift::Drift;
 use crate::enrollment::Generation;
 use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_REASON, StoredCode};
 use crate::keyed::Digest;
 use crate::origin::Origin;
 use crate::passcode::{MAX_DIGITS, MIN_DIGITS};
+use crate::sends::{MAX_NOTED, MINUTES, MachineLog, Noted, SendLog};
 use crate::service::{MAX_SERVICE, Service};
 use crate::state::{
     AuthenticatorState, LastLogin, MAX_AUTHENTICATOR_STATES, MAX_INTERVALS, MAX_RECOVERY_STATES,
@@ -86,8 +88,10 @@ pub(super) fn stored_bytes(uid: u32, code: &StoredCode) -> Vec<u8> {
         Fate::Live => 0,
         Fate::Used => 1,
         Fate::Expired => 2,
+        Fate::Withdrawn => 3,
     });
     u32_to(&mut out, code.sends);
+    out.push(code.channel.map_or(0, channel_code));
     list_to(&mut out, &code.attempts, |out, (origin, count)| {
         origin_to(out, *origin);
         u32_to(out, *count);
@@ -112,9 +116,14 @@ pub(super) fn stored_from(bytes: &[u8]) -> Option<(u32, StoredCode)> {
             0 => Fate::Live,
             1 => Fate::Used,
             2 => Fate::Expired,
+            3 => Fate::Withdrawn,
             _ => return None,
         },
         sends: from.u32()?,
+        channel: match from.u8()? {
+            0 => None,
+            code => Some(channel_from(code)?),
+        },
         attempts: from.list(usize::try_from(MAX_ATTEMPTS).ok()?, |from| {
             Some((origin_from(from)?, from.u32()?))
         })?,
@@ -125,6 +134,54 @@ pub(super) fn stored_from(bytes: &[u8]) -> Option<(u32, StoredCode)> {
         && code.attempts.iter().all(|(_, count)| *count > 0)
         && !code.reason.chars().any(char::is_control);
     (sense && from.0.is_empty()).then_some((uid, code))
+}
+
+/// The record of what was sent to a user lately.
+pub(super) fn sends_bytes(uid: u32, sends: &SendLog) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    u32_to(&mut out, uid);
+    list_to(&mut out, sends.noted(), |out, one| {
+        out.push(channel_code(one.channel));
+        time_to(out, one.at);
+    });
+    out
+}
+
+/// Reads what [`sends_bytes`] wrote: the uid and the sends.
+pub(super) fn sends_from(bytes: &[u8]) -> Option<(u32, SendLog)> {
+    let mut from = Reader(bytes);
+    let uid = from.u32()?;
+    let noted = from.list(MAX_NOTED, |from| {
+        Some(Noted {
+            channel: channel_from(from.u8()?)?,
+            at: from.time()?,
+        })
+    })?;
+    let sends = SendLog::from_parts(noted)?;
+    from.0.is_empty().then_some((uid, sends))
+}
+
+/// The record of what the machine sent lately.
+pub(super) fn machine_bytes(machine: &MachineLog) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    u64_to(&mut out, machine.newest());
+    for count in machine.counts() {
+        out.extend(count.to_le_bytes());
+    }
+    out
+}
+
+/// Reads what [`machine_bytes`] wrote.
+pub(super) fn machine_from(bytes: &[u8]) -> Option<MachineLog> {
+    let mut from = Reader(bytes);
+    let newest = from.u64()?;
+    let mut counts = [0; MINUTES];
+    for count in &mut counts {
+        *count = u16::from_le_bytes(from.array()?);
+    }
+    from.0
+        .is_empty()
+        .then_some(MachineLog::from_parts(newest, counts))
 }
 
 /// Whether each of these is there once. Of two entries for one thing the second would be forgotten, and what it forbids allowed.
@@ -247,6 +304,19 @@ fn origin_from(from: &mut Reader<'_>) -> Option<Origin> {
         6 => Origin::Address(IpAddr::V6(bits.into())),
         _ => return None,
     })
+}
+
+const fn channel_code(channel: Channel) -> u8 {
+    match channel {
+        Channel::Sms => 1,
+        Channel::Email => 2,
+    }
+}
+
+fn channel_from(code: u8) -> Option<Channel> {
+    Channel::ALL
+        .into_iter()
+        .find(|channel| channel_code(*channel) == code)
 }
 
 const fn method_code(method: Method) -> u8 {
@@ -442,6 +512,7 @@ mod tests {
             expires_at: UnixTime::from_secs(601),
             fate: Fate::Used,
             sends: 3,
+            channel: None,
             reason: "x".repeat(MAX_REASON),
             attempts: (0..MAX_ATTEMPTS)
                 .map(|uid| (Origin::Local(uid), 1))
@@ -466,6 +537,7 @@ mod tests {
             expires_at: UnixTime::from_secs(0x0201),
             fate: Fate::Expired,
             sends: 3,
+            channel: Some(Channel::Email),
             reason: "ab".to_owned(),
             attempts: vec![(Origin::Local(5), 6)],
         }
@@ -483,6 +555,7 @@ mod tests {
             &[1, 2, 0, 0, 0, 0, 0, 0],
             &[2],
             &[3, 0, 0, 0],
+            &[2],
             &[1],
             &local,
             &[6, 0, 0, 0],
@@ -495,7 +568,7 @@ mod tests {
 
     #[test]
     fn every_fate_has_its_byte_and_no_other_is_one() {
-        for (fate, byte) in [(Fate::Live, 0), (Fate::Used, 1), (Fate::Expired, 2)] {
+        for (byte, fate) in (0..).zip([Fate::Live, Fate::Used, Fate::Expired, Fate::Withdrawn]) {
             let code = StoredCode {
                 fate,
                 ..stored_code()
@@ -505,8 +578,71 @@ mod tests {
             assert_eq!(stored_from(&bytes), Some((7, code)));
         }
         let mut bytes = stored_bytes(7, &stored_code());
-        bytes[57] = 3;
+        bytes[57] = 4;
         assert_eq!(stored_from(&bytes), None);
+    }
+
+    #[test]
+    fn every_channel_has_its_byte_and_no_other_is_one() {
+        let channels = [None, Some(Channel::Sms), Some(Channel::Email)];
+        for (byte, channel) in (0..).zip(channels) {
+            let code = StoredCode {
+                channel,
+                ..stored_code()
+            };
+            let bytes = stored_bytes(7, &code);
+            assert_eq!(bytes[62], byte);
+            assert_eq!(stored_from(&bytes), Some((7, code)));
+        }
+        let mut bytes = stored_bytes(7, &stored_code());
+        bytes[62] = 3;
+        assert_eq!(stored_from(&bytes), None);
+    }
+
+    #[test]
+    fn sends_have_the_bytes_that_fileformat_md_tells() {
+        let noted = |channel, secs| Noted {
+            channel,
+            at: UnixTime::from_secs(secs),
+        };
+        let sends = vec![noted(Channel::Sms, 1), noted(Channel::Email, 0x0201)];
+        let sends = SendLog::from_parts(sends).unwrap();
+        let bytes = [
+            &[7, 0, 0, 0, 2][..],
+            &[1, 1, 0, 0, 0, 0, 0, 0, 0],
+            &[2, 1, 2, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat();
+        assert_eq!(sends_bytes(7, &sends), bytes);
+        assert_eq!(sends_from(&bytes), Some((7, sends)));
+        let mut backwards = bytes.clone();
+        (backwards[15], backwards[16]) = (0, 0);
+        assert_eq!(sends_from(&backwards), None, "out of order");
+        let mut fax = bytes.clone();
+        fax[5] = 3;
+        assert_eq!(sends_from(&fax), None);
+        assert_eq!(sends_from(&[&bytes[..], &[0]].concat()), None);
+        let many = |count: u8| {
+            let one = &bytes[5..14];
+            let items = one.repeat(count.into());
+            [&[7, 0, 0, 0, count][..], &items].concat()
+        };
+        assert!(sends_from(&many(32)).is_some());
+        assert!(sends_from(&many(33)).is_none());
+    }
+
+    #[test]
+    fn the_machines_sends_have_the_bytes_that_fileformat_md_tells() {
+        let mut counts = [0; MINUTES];
+        counts[0] = 0x0302;
+        counts[60] = 5;
+        let machine = MachineLog::from_parts(9, counts);
+        let bytes = [&[9, 0, 0, 0, 0, 0, 0, 0][..], &[2, 3], &[0; 118], &[5, 0]].concat();
+        assert_eq!(bytes.len(), 8 + 122);
+        assert_eq!(machine_bytes(&machine), bytes);
+        assert_eq!(machine_from(&bytes), Some(machine));
+        assert_eq!(machine_from(&bytes[1..]), None);
+        assert_eq!(machine_from(&[&bytes[..], &[0]].concat()), None);
     }
 
     #[test]

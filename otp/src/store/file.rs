@@ -3,8 +3,11 @@
 //! A user's state file is her lock: it is made at her first enrolment or code and never replaced while she has anything.
 //! Everything else of hers is read and written under it.
 
+mod contacts;
+mod counts;
 mod lock;
 mod many;
+mod requests;
 mod spool;
 mod verbs;
 
@@ -18,6 +21,7 @@ use super::fallback::Fallback;
 use super::queue::Queue;
 use super::slots::{Format, Slots};
 use super::{Enrolled, Error, NewEnrollment, codec, enrolling, secrets};
+use crate::delivery::Contacts;
 use crate::enrollment::Enrollment;
 use crate::issued::StoredCode;
 use crate::keyed::{DigestKey, KEY_LENGTH};
@@ -26,6 +30,8 @@ use crate::state::State;
 use crate::time::UnixTime;
 use crate::user::{Account, UserName};
 use crate::verify::{Changes, Record};
+use contacts::CONTACTS;
+use counts::SENDS;
 use lock::Locked;
 use spool::{ids, overwrite_stored, read_stored};
 
@@ -143,6 +149,11 @@ impl FileStore {
         for dir in [&self.root, &self.secrets, &self.state] {
             dir.clear_half_made(now)?;
         }
+        for name in [CONTACTS, SENDS] {
+            if let Some(dir) = self.root.sub(name, Privacy::RootOnly)? {
+                dir.clear_half_made(now)?;
+            }
+        }
         self.fallback.clear_half_made(now)?;
         for name in self.spool.names()? {
             if let Some(dir) = self.spool.sub(name, Privacy::RootOnly)? {
@@ -187,6 +198,7 @@ impl FileStore {
             enrollment,
             state,
             issued,
+            contacts: Contacts::NONE,
             key: if keyed { Some(self.key()?) } else { None },
             until_boot: false,
             booted: self.fallback.booted,
@@ -207,12 +219,17 @@ impl FileStore {
             None => false,
         };
         if spooled || self.secrets.has(&name)? {
-            return Err(damaged(
-                &self.state.path_of(&name),
-                "it is missing, though the user has a secret or a stored code: 'otpctl remove' her, then enrol again",
-            ));
+            return Err(self.without_state(account));
         }
         Ok(Record::none(account.name.clone()))
+    }
+
+    /// The error of a user who has something that should have a state, and has none.
+    fn without_state(&self, account: &Account) -> Error {
+        damaged(
+            &self.state.path_of(account.name.file_name()),
+            "it is missing, though the user has a secret, a stored code or a contact: 'otpctl remove' her, then enrol again",
+        )
     }
 
     fn enrollment(&self, account: &Account) -> Result<Option<Enrollment>, Error> {

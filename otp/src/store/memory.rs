@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Enrolled, Error, Issue, NewEnrollment, Store, TakenAway, enrolling, fresh_recovery};
+use crate::delivery::Contacts;
 use crate::enrollment::{Enrollment, RecoveryList};
-use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
+use crate::issued::{CodeId, MAX_LIVE, StoredCode};
 use crate::keyed::DigestKey;
 use crate::state::State;
 use crate::time::UnixTime;
@@ -43,6 +44,7 @@ impl Kept {
             enrollment: known.enrollment,
             state: known.state,
             issued: known.issued,
+            contacts: Contacts::NONE,
             key: self.key.clone(),
             until_boot: false,
             booted: None,
@@ -162,8 +164,7 @@ impl Store for MemoryStore {
             return Ok(0);
         };
         let before = user.issued.len();
-        user.issued
-            .retain(|code| code.fate == Fate::Live && !code.is_past(now));
+        user.issued.retain(|code| !code.is_spent(now));
         let deleted = before.saturating_sub(user.issued.len());
         Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
     }
@@ -182,6 +183,7 @@ mod tests {
     use super::*;
     use crate::enrollment::{Authenticator, Generation, Kind, RecoveryList};
     use crate::hotp::{Algorithm, CodeLength};
+    use crate::issued::Fate;
     use crate::keyed::{Digest, KEY_LENGTH};
     use crate::secret::Secret;
     use crate::store::Place;
@@ -235,6 +237,7 @@ mod tests {
             expires_at: NOW.plus(Duration::from_secs(u64::from(id) + 1)),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: String::new(),
             attempts: Vec::new(),
         };

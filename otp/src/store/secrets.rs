@@ -5,15 +5,15 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::table::{Source, Table};
 use crate::enrollment::{
-    Authenticator, Enrollment, Generation, Kind, MAX_AUTHENTICATORS, MAX_RECOVERY_CODES,
-    RecoveryList,
+    Authenticator, Enrollment, Kind, MAX_AUTHENTICATORS, MAX_RECOVERY_CODES, RecoveryList,
 };
-use crate::hotp::{Algorithm, CodeLength};
+use crate::hotp::Algorithm;
 use crate::keyed::Digest;
 use crate::secret::Secret;
 use crate::time::{Period, UnixTime};
@@ -91,28 +91,8 @@ pub(super) fn escape_to(out: &mut String, value: &str) {
 /// Reads what [`text`] wrote: the uid and the enrolment.
 pub(super) fn parse(content: &[u8], path: &Path) -> Result<(u32, Enrollment), Error> {
     let source = Source { content, path };
-    let text = std::str::from_utf8(content)
-        .map_err(|error| source.damaged(error.valid_up_to(), "it is not UTF-8"))?;
-    let document = DeTable::parse(text).map_err(|error| {
-        // The parser's own words quote the line.
-        source.damaged(error.span().map_or(0, |span| span.start), "it is not TOML")
-    })?;
-    let root = Table {
-        source,
-        start: 0,
-        entries: document.get_ref(),
-    };
-    match root.number("format")? {
-        0 => return Err(root.wrong("format")),
-        1..=VERSION => {}
-        found => {
-            return Err(Error::Newer {
-                path: path.to_path_buf(),
-                found: u32::try_from(found).unwrap_or(u32::MAX),
-                known: 1,
-            });
-        }
-    }
+    let document = source.document()?;
+    let root = source.root(&document, VERSION)?;
     root.only(&["format", "uid", "authenticator", "recovery"])?;
     let uid = u32::try_from(root.number("uid")?).map_err(|_| root.wrong("uid"))?;
     let tables = root.tables("authenticator")?;
@@ -189,108 +169,11 @@ fn recovery_from(table: Table<'_>) -> Result<RecoveryList, Error> {
     })
 }
 
-/// The file, for saying where something is wrong.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    content: &'a [u8],
-    path: &'a Path,
-}
-
-impl Source<'_> {
-    fn damaged(&self, offset: usize, why: &str) -> Error {
-        let before = self.content.iter().take(offset);
-        let line = before.filter(|byte| **byte == b'\n').count();
-        Error::Damaged {
-            path: self.path.to_path_buf(),
-            line: Some(line.saturating_add(1)),
-            why: why.to_owned(),
-        }
-    }
-}
-
-/// A table of the file, and where it begins.
-struct Table<'a> {
-    source: Source<'a>,
-    start: usize,
-    entries: &'a DeTable<'a>,
-}
-
-impl<'a> Table<'a> {
-    /// The error for a value that is missing or not what it should be: names the key, never the value.
-    fn wrong(&self, key: &str) -> Error {
-        let value = self.entries.get(key);
-        let at = value.map_or(self.start, |value| value.span().start);
-        self.source
-            .damaged(at, &format!("{key} is missing or wrong"))
-    }
-
-    fn get(&self, key: &str) -> Result<&'a DeValue<'a>, Error> {
-        let value = self.entries.get(key).ok_or_else(|| self.wrong(key))?;
-        Ok(value.get_ref())
-    }
-
-    fn text(&self, key: &str) -> Result<&'a str, Error> {
-        self.get(key)?.as_str().ok_or_else(|| self.wrong(key))
-    }
-
-    fn number(&self, key: &str) -> Result<u64, Error> {
-        let integer = self.get(key)?.as_integer();
-        integer
-            .and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok())
-            .ok_or_else(|| self.wrong(key))
-    }
-
-    fn length(&self) -> Result<CodeLength, Error> {
-        CodeLength::new(self.number("digits")?).ok_or_else(|| self.wrong("digits"))
-    }
-
-    fn generation(&self) -> Result<Generation, Error> {
-        let text = self.text("generation")?;
-        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        u64::from_str_radix(text, 16)
-            .ok()
-            .filter(|_| is_hex)
-            .map(Generation::from_bits)
-            .ok_or_else(|| self.wrong("generation"))
-    }
-
-    fn table(&self, key: &str) -> Result<Option<Table<'a>>, Error> {
-        let Some(value) = self.entries.get(key) else {
-            return Ok(None);
-        };
-        self.inner(value).map(Some).ok_or_else(|| self.wrong(key))
-    }
-
-    fn tables(&self, key: &str) -> Result<Vec<Table<'a>>, Error> {
-        let items = self.get(key)?.as_array();
-        items
-            .and_then(|items| items.iter().map(|item| self.inner(item)).collect())
-            .ok_or_else(|| self.wrong(key))
-    }
-
-    fn inner(&self, value: &'a Spanned<DeValue<'a>>) -> Option<Table<'a>> {
-        Some(Table {
-            source: self.source,
-            start: value.span().start,
-            entries: value.get_ref().as_table()?,
-        })
-    }
-
-    /// Every key there is must be one of these.
-    fn only(&self, known: &[&str]) -> Result<(), Error> {
-        let mut keys = self.entries.keys();
-        match keys.find(|key| !known.contains(&key.get_ref().as_ref())) {
-            Some(key) => Err(self
-                .source
-                .damaged(key.span().start, "there is an unknown key")),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrollment::Generation;
+    use crate::hotp::CodeLength;
     use proptest::prelude::*;
 
     const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";

@@ -428,6 +428,7 @@ fn standing(code: &StoredCode, attempt: &Attempt<'_>) -> Result<(), Reason> {
     match code.fate {
         Fate::Used => Err(Reason::Used),
         Fate::Expired => Err(Reason::Expired),
+        Fate::Withdrawn => Err(Reason::Withdrawn),
         Fate::Live if code.issued_at > attempt.now => Err(Reason::ClockBehind),
         Fate::Live if code.is_live(attempt.now) && code.hears(&attempt.origin) => Ok(()),
         Fate::Live => Err(Reason::Throttled),

@@ -175,6 +175,7 @@ impl Stage<'_> {
             expires_at: now.plus(ttl),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: "demo".to_owned(),
             attempts: Vec::new(),
         };

@@ -199,6 +199,7 @@ fn draw(
         expires_at: now.plus(order.ttl),
         fate: Fate::Live,
         sends: 0,
+        channel: None,
         reason: order.reason.to_owned(),
         attempts: Vec::new(),
     };

@@ -170,6 +170,9 @@ pub(crate) fn why(reason: Reason, user: &str) -> String {
         Reason::Throttled => format!("too many failures; otpctl status {user} says until when"),
         Reason::Locked => format!("too many failures; otpctl unlock {user}"),
         Reason::Expired => format!("its time is over; otpctl issue {user}"),
+        Reason::Withdrawn => {
+            format!("it could not be sent, or was called off; otpctl issue {user}")
+        }
         Reason::Used => "it was accepted before; wait for the next one".to_owned(),
         Reason::Disabled => format!("otpctl enable {user}"),
         Reason::ReadOnly => {
@@ -195,6 +198,7 @@ pub(crate) const fn in_short(reason: Reason) -> &'static str {
         Reason::Throttled => "too many failures",
         Reason::Locked => "too many failures since the last success",
         Reason::Expired => "its time is over",
+        Reason::Withdrawn => "it could not be sent, or was called off",
         Reason::Used => "it was accepted before",
         Reason::Disabled => "an administrator has disabled her",
         Reason::ReadOnly => "the store cannot be written, so nothing but app codes works",

@@ -244,6 +244,7 @@ impl Examiner<'_> {
             expires_at: self.now.plus(Duration::from_secs(600)),
             fate: Fate::Live,
             sends: 0,
+            channel: None,
             reason: String::new(),
             attempts: Vec::new(),
         }

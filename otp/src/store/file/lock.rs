@@ -66,7 +66,7 @@ impl FileStore {
 }
 
 /// Waits for a lock without blocking for good: `flock` knows no timeout.
-fn wait_for(file: File, started: Instant, path: &Path) -> Result<Flock<File>, Error> {
+pub(super) fn wait_for(file: File, started: Instant, path: &Path) -> Result<Flock<File>, Error> {
     let mut file = file;
     let mut pause = Duration::from_micros(200);
     loop {

@@ -6,7 +6,7 @@ use super::super::dir::{Access, Dir, Privacy, damaged, io};
 use super::super::slots::{self, Format, Slots};
 use super::super::{Error, codec};
 use super::same_uid;
-use crate::issued::{CodeId, Fate, StoredCode};
+use crate::issued::{CodeId, StoredCode};
 use crate::time::UnixTime;
 use crate::user::Account;
 
@@ -70,7 +70,7 @@ pub(super) fn write_new_stored(dir: &Dir, uid: u32, code: &StoredCode) -> Result
 pub(super) fn delete_spent(dir: &Dir, codes: &[StoredCode], now: UnixTime) -> Result<u64, Error> {
     let mut deleted = 0_u64;
     for code in codes {
-        if code.fate != Fate::Live || code.is_past(now) {
+        if code.is_spent(now) {
             dir.unlink(&code.id.to_string())?;
             deleted = deleted.saturating_add(1);
         }

@@ -4,6 +4,8 @@ use super::super::dir::Privacy;
 use super::super::{
     Enrolled, Error, Issue, NewEnrollment, Store, TakenAway, enrolling, fresh_recovery,
 };
+use super::contacts::CONTACTS;
+use super::counts::SENDS;
 use super::spool::{delete_spent, ids, read_stored, write_new_stored};
 use super::{FileStore, KEY, cannot_overwrite};
 use crate::enrollment::RecoveryList;
@@ -16,7 +18,12 @@ use crate::verify::{Changes, Record};
 impl Store for FileStore {
     fn read(&self, account: &Account) -> Result<Record, Error> {
         match self.lock(&account.name)? {
-            Some(locked) => Ok(self.hold(account, locked)?.record),
+            Some(locked) => {
+                let mut held = self.hold(account, locked)?;
+                held.record.contacts = self.contacts_of(account)?;
+                Ok(held.record)
+            }
+            None if self.has_contacts(account)? => Err(self.without_state(account)),
             None => self.unheld(account),
         }
     }
@@ -156,6 +163,7 @@ impl Store for FileStore {
         let name = account.name.file_name();
         if !self.state.has(&name)?
             && !self.secrets.has(&name)?
+            && !self.has_contacts(account)?
             && self.spooled(&account.name)?.is_none()
         {
             return Ok(false);
@@ -166,6 +174,7 @@ impl Store for FileStore {
         self.unenroll(&locked, &name)?;
         self.secrets.unlink(&name)?;
         self.secrets.sync()?;
+        self.forget_contacts(&name)?;
         let spooled = self.spooled(&account.name)?;
         if let Some(dir) = &spooled {
             dir.clear()?;
@@ -198,6 +207,11 @@ impl Store for FileStore {
         let mut names = Vec::new();
         for dir in [&self.state, &self.secrets, &self.spool] {
             names.extend(dir.names()?);
+        }
+        for name in [CONTACTS, SENDS] {
+            if let Some(dir) = self.root.sub(name, Privacy::RootOnly)? {
+                names.extend(dir.names()?);
+            }
         }
         names.sort_unstable();
         names.dedup();
