@@ -182,6 +182,14 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: otpctl demo totp\n         otpctl demo stored")]
     Demo(Demo),
 
+    /// Hand over the codes that people asked for, by e-mail and SMS; a unit runs it
+    ///
+    /// Takes what waits in the queue, hands each code to what the policy names (a sendmail program, an SMTP server, a command for SMS), and keeps what came of it for the next answer at the prompt. Each is handed over by a process of its own with a time limit, up to four at once for each channel, so that a slow gateway keeps nobody else waiting. Reads the policy and the queue alone, no secret.
+    ///
+    /// Where systemd runs the machine, otpctl-deliver.path starts it when something waits, and otpctl-settle.path tells the store of what failed. Elsewhere run it without an option: it stays, looks every second, and does both. What was sent and what was not is logged, with the address masked and never the code. A code that cannot be handed over is withdrawn.
+    #[command(after_help = "Example: otpctl deliver\nWhat waits now: otpctl deliver --once")]
+    Deliver(Deliver),
+
     /// Delete codes that are expired or used; a timer runs it
     ///
     /// Also clears away what crashes left half-made. Nothing depends on it: a spent code is refused, swept or not.
@@ -250,6 +258,21 @@ pub(crate) struct Status {
     /// Show it again every so many seconds, two unless said, until Ctrl-C
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) watch: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct Deliver {
+    /// Hand over what waits, then end
+    #[arg(long, conflicts_with = "settle")]
+    pub(crate) once: bool,
+
+    /// Hand nothing over; withdraw the codes that could not be, then end
+    #[arg(long)]
+    pub(crate) settle: bool,
+
+    /// Hand over this one, which was taken
+    #[arg(long, hide = true, value_name = "NAME", conflicts_with_all = ["once", "settle"])]
+    pub(crate) taken: Option<String>,
 }
 
 #[derive(Args)]

@@ -2,6 +2,7 @@
 
 mod completions;
 mod contact;
+mod deliver;
 mod demo;
 mod doctor;
 mod enroll;
@@ -73,6 +74,7 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Export(args) => export::run(context, args),
         Verb::Explain(args) => explain::run(context, args),
         Verb::Demo(args) => demo::run(context, args.model),
+        Verb::Deliver(args) => deliver::run(context, args),
         Verb::Sweep => sweep::run(context),
         Verb::Doctor(args) => doctor::run(context, &args.service),
         Verb::Try(args) => r#try::run(context, args),

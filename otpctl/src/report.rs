@@ -12,6 +12,7 @@
 
 pub(crate) mod codes;
 pub(crate) mod contacts;
+pub(crate) mod delivered;
 mod device;
 pub(crate) mod enrollment;
 pub(crate) mod explained;

@@ -42,8 +42,11 @@ pub(super) fn run(context: Context<'_>, user: &str, switch: Switch) -> Result<En
     if !is_kept {
         return Err(Failure::nothing_kept(&account.name));
     }
-    if let (Switch::Disable, Some(queue)) = (switch, house.store.queue()?) {
-        queue.withdraw(&account.name, |_| true)?;
+    if switch == Switch::Disable {
+        // A code that is refused is not sent either.
+        if let Some(queue) = house.store.queue()? {
+            queue.withdraw(&account.name, |_| true)?;
+        }
     }
     context.log(switch.word(), "", name);
     let record = house.store.read(&account)?;

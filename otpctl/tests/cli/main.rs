@@ -12,6 +12,7 @@
 )]
 
 mod codes;
+mod delivering;
 mod demo;
 mod devices;
 mod docs;
