@@ -226,6 +226,16 @@ impl Desk<'_> {
 
     /// Takes the code that confirms a contact from whoever is at standard input.
     fn confirm(&self, channel: Channel) -> Result<String, Failure> {
+        // Told before anybody types; it is looked for again under the lock.
+        if self
+            .house
+            .store
+            .contacts(&self.account)?
+            .on(channel)
+            .is_none()
+        {
+            return Err(self.no_contact(channel));
+        }
         let prompt = "Code that was sent: ";
         let typed = terminal::ask_or_read(self.context.report.asks(), prompt, Echo::Shown)
             .map_err(|error| unreadable(&error))?
