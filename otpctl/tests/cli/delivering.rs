@@ -1,6 +1,7 @@
 //! Codes on their way: real programs that take them, a real mail server, and everything that can be wrong with either.
 
 mod command;
+mod gateways;
 mod mail;
 mod queue;
 

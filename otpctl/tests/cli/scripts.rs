@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 24] = [
+pub const VERBS: [&str; 25] = [
     "enroll",
     "issue",
     "revoke",
@@ -26,6 +26,7 @@ pub const VERBS: [&str; 24] = [
     "import",
     "export",
     "explain",
+    "deliver",
     "demo",
     "sweep",
     "doctor",
