@@ -1,6 +1,7 @@
 //! Codes on their way: real programs that take them, a real mail server, and everything that can be wrong with either.
 
 mod command;
+mod gateways;
 mod mail;
 mod queue;
 
@@ -8,6 +9,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use otp::delivery::{Address, Channel};
+use otp::passcode::Passcode;
+use otp::store::{Confirmation, FileStore, Introduced, Order, Requested, Sent, load_policy};
+use otp::time::UnixTime;
+use otp::user::{Account, UserName};
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 
 use super::world::{Machine, Said, logged, on_a_machine};
 
@@ -23,6 +32,46 @@ fn on_a_machine_of_two(test: impl FnOnce(&Machine)) {
             test(machine);
         });
     }
+}
+
+/// Has the real store send bob a code, whose address is confirmed first; what it says of it, and the code. It waits.
+fn ask_for_bob(machine: &Machine) -> (Sent, String) {
+    machine.otpctl(&["issue", "bob"]).exits(0);
+    let policy = load_policy(None).unwrap().policy;
+    let store = FileStore::open_or_create(&policy).unwrap();
+    let bob = Account {
+        name: UserName::parse("bob").unwrap(),
+        uid: Some(1001),
+    };
+    let mut rng = UnwrapErr(SysRng);
+    let address = Address::parse(Channel::Sms, NUMBER).unwrap();
+    let earlier = || UnixTime::from_secs(now() - 120);
+    let introduced = store.set_contact(&bob, address, "bastion", &policy, earlier, &mut rng);
+    assert!(matches!(introduced, Ok(Introduced::Sent(_))));
+    let Ok(Passcode::Digits(typed)) = Passcode::parse(waiting_code("bob").as_bytes()) else {
+        panic!("no digits")
+    };
+    let confirmed = store.confirm_contact(&bob, Channel::Sms, &typed, earlier());
+    assert_eq!(confirmed.unwrap(), Confirmation::Confirmed);
+    let order = Order {
+        channel: Channel::Sms,
+        length: 8,
+        ttl: Duration::from_secs(600),
+        reason: String::new(),
+        host: "bastion".to_owned(),
+    };
+    let at = UnixTime::from_secs(now());
+    match store.send_code(&bob, &order, &policy, || at, &mut rng) {
+        Ok(Requested::Sent(sent)) => (sent, waiting_code("bob")),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The code that waits for this user's telephone.
+fn waiting_code(user: &str) -> String {
+    let entry = fs::read_to_string(format!("{QUEUE}/new/{user}.sms")).unwrap();
+    let line = entry.lines().find_map(|line| line.strip_prefix("code = "));
+    line.unwrap().trim_matches('"').to_owned()
 }
 
 /// The policy with these lines, and a time limit of two seconds.

@@ -27,6 +27,7 @@ pub const VERBS: [&str; 25] = [
     "import",
     "export",
     "explain",
+    "deliver",
     "demo",
     "sweep",
     "doctor",

@@ -1,13 +1,13 @@
 //! What could not be handed over is withdrawn: the store hears of it, which whoever delivers may not open.
 
 use otp::policy::Policy;
-use otp::store::queue::{Outcome, Queue};
-use otp::store::{Error, FileStore, Store, load_policy};
+use otp::store::queue::Queue;
+use otp::store::{FileStore, load_policy};
 
 use crate::command::Context;
 use crate::failure::{Ending, Failure};
+use crate::journal;
 use crate::report::delivered::Settled;
-use crate::{account, clock, journal};
 
 pub(super) fn run(context: Context<'_>) -> Result<Ending, Failure> {
     let policy = load_policy(context.config)?.policy;
@@ -32,7 +32,7 @@ pub(super) fn apply(
     let store = FileStore::open(policy)?;
     for outcome in outcomes {
         let user = outcome.user.as_str();
-        match withdraw(&store, &outcome) {
+        match store.settle(&outcome) {
             Ok(true) => {
                 settled.withdrawn = settled.withdrawn.saturating_add(1);
                 let rest = format!("channel={} id={}", outcome.channel, outcome.id);
@@ -47,17 +47,4 @@ pub(super) fn apply(
         queue.settled(&outcome)?;
     }
     Ok(settled)
-}
-
-/// Whether the code was still the one that was to be handed over, and good. Now it is not.
-fn withdraw(store: &FileStore, outcome: &Outcome) -> Result<bool, Error> {
-    let account = account::gone(&outcome.user);
-    let record = store.read(&account)?;
-    let mut codes = record.issued.iter();
-    let same = codes.any(|code| code.id == outcome.id && code.issued_at == outcome.issued_at);
-    if !same {
-        return Ok(false);
-    }
-    let withdrawn = store.revoke(&account, clock::now(), |id| id == outcome.id)?;
-    Ok(!withdrawn.is_empty())
 }

@@ -67,35 +67,39 @@ fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
 fn a_command_that_says_no_has_its_status_logged_and_the_code_withdrawn() {
     on_a_machine_of_two(|machine| {
         gateway("cat; echo refused >&2; exit 75");
-        let issued = machine.json(&["issue", "bob", "--ttl", "10m"]);
-        let id = issued["id"].as_str().unwrap();
-        let record = fs::read(format!("/var/spool/pam_otp/bob/{id}")).unwrap();
-        let issued_at = (now() - 5..=now())
-            .find(|at| record.windows(8).any(|bytes| bytes == at.to_le_bytes()))
-            .unwrap();
-        put_with("bob", "sms", id, issued_at, issued_at + 600);
+        let (sent, code) = ask_for_bob(machine);
         let lines = delivers(machine, 0, 1);
-        assert!(
-            lines.contains("delivery: failed reason=status channel=sms to=+49…4711"),
-            "{lines}"
-        );
+        let failed = "delivery: failed reason=status channel=sms to=+49…4711";
+        assert!(lines.contains(failed), "{lines}");
         assert!(lines.contains(" status=75 user=\"bob\""), "{lines}");
+        assert!(!lines.contains(&code));
         assert_eq!(left(), ["done/bob.sms", "settle/bob.sms"]);
-        let status = machine.json(&["status", "bob"]);
-        assert_eq!(status["issued"][0]["id"], *id);
         let log = machine.log();
         assert_eq!(machine.json(&["deliver", "--settle"])["withdrawn"], 1);
         let lines = logged(&log).join("\n");
-        assert!(
-            lines.contains(&format!(
-                "delivery: withdrawn channel=sms id={id} user=\"bob\""
-            )),
-            "{lines}"
+        let withdrawn = format!(
+            "delivery: withdrawn channel=sms id={} user=\"bob\"",
+            sent.id
         );
+        assert!(lines.contains(&withdrawn), "{lines}");
         assert_eq!(left(), ["done/bob.sms"]);
-        let code = format!("{}\n", issued["code"].as_str().unwrap());
-        machine.otpctl_with(&["verify", "bob"], &code).exits(1);
+        let said = machine
+            .otpctl_with(&["verify", "bob", "--json"], &code)
+            .exits(1);
+        assert_eq!(said.json()["reason"], "withdrawn");
         assert_eq!(machine.json(&["deliver", "--settle"])["withdrawn"], 0);
+    });
+}
+
+#[test]
+fn what_the_command_took_is_good_once_and_is_not_withdrawn() {
+    on_a_machine_of_two(|machine| {
+        gateway("cat >/dev/null");
+        let (_, code) = ask_for_bob(machine);
+        delivers(machine, 1, 0);
+        assert_eq!(machine.json(&["deliver", "--settle"])["withdrawn"], 0);
+        machine.otpctl_with(&["verify", "bob"], &code).exits(0);
+        machine.otpctl_with(&["verify", "bob"], &code).exits(1);
     });
 }
 
@@ -103,12 +107,11 @@ fn a_command_that_says_no_has_its_status_logged_and_the_code_withdrawn() {
 fn a_failure_of_an_older_code_withdraws_no_newer_one() {
     on_a_machine_of_two(|machine| {
         gateway("exit 1");
-        let issued = machine.json(&["issue", "bob"]);
-        let id = issued["id"].as_str().unwrap();
-        put_with("bob", "sms", id, now() - 100, now() + 100);
+        let (sent, code) = ask_for_bob(machine);
+        fs::remove_file(format!("{QUEUE}/new/bob.sms")).unwrap();
+        put_with("bob", "sms", &sent.id.to_string(), now() - 100, now() + 100);
         delivers(machine, 0, 1);
         assert_eq!(machine.json(&["deliver", "--settle"])["withdrawn"], 0);
-        let code = format!("{}\n", issued["code"].as_str().unwrap());
         machine.otpctl_with(&["verify", "bob"], &code).exits(0);
     });
 }
