@@ -35,7 +35,7 @@ pub(super) fn run(context: Context<'_>, args: &cli::Status) -> Result<Ending, Fa
 #[serde(untagged)]
 pub(super) enum Seen {
     User(Box<Status>),
-    Installation(Installation),
+    Installation(Box<Installation>),
 }
 
 /// Looks once, and keeps nothing open. `progress` hears how many users of how many were read.
@@ -47,7 +47,7 @@ pub(super) fn look(
     let house = House::open(config)?;
     match user {
         Some(user) => of_user(&house, user).map(|status| Seen::User(Box::new(status))),
-        None => of_installation(&house, progress).map(Seen::Installation),
+        None => of_installation(&house, progress).map(|all| Seen::Installation(Box::new(all))),
     }
 }
 
