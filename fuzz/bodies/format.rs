@@ -235,6 +235,9 @@ pub fn take_secrets(person: &mut Person, file: &[u8]) -> Option<()> {
     (1..=3)
         .contains(&person.authenticators.len())
         .then_some(())?;
+    (once(&person.authenticators, |shows| shows.generation)
+        && once(&person.authenticators, |shows| shows.secret.clone()))
+    .then_some(())?;
     if let Some(table) = root.get("recovery") {
         let table = table.get_ref().as_table()?;
         let digests = table.get("digests")?.get_ref().as_array()?;
