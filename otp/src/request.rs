@@ -308,3 +308,6 @@ fn free_id(record: &Record, rng: &mut impl CryptoRng) -> CodeId {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

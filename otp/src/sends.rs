@@ -200,3 +200,6 @@ impl MachineLog {
 fn minute(now: UnixTime) -> u64 {
     now.as_secs().checked_div(MINUTE).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
