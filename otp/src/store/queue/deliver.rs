@@ -44,6 +44,15 @@ impl Queue {
         Ok(lock.map(|lock| Turn { lock }))
     }
 
+    /// Whether a process has the right to take entries.
+    pub fn is_attended(&self) -> Result<bool, Error> {
+        let Some(file) = self.root.file(LOCK, Access::Read, Privacy::RootOnly)? else {
+            return Ok(false);
+        };
+        let lock = try_lock(file).map_err(|errno| io(&self.root.path_of(LOCK), "lock", errno))?;
+        Ok(lock.is_none())
+    }
+
     /// The names of entries that nobody has taken yet.
     pub fn untaken(&self, _: &Turn, channel: Channel) -> Result<Vec<String>, Error> {
         let mut names = self.new.names()?;

@@ -13,6 +13,9 @@ use super::one::Trouble;
 use crate::entropy;
 use crate::report::words;
 
+/// Columns of its text, so that it goes as it is (RFC 5322 section 2.1.1).
+const WIDTH: usize = 72;
+
 /// RFC 3834 section 5: no machine answers it.
 #[derive(Clone)]
 struct AutoSubmitted;
@@ -82,10 +85,18 @@ fn text(entry: &Entry) -> Zeroizing<String> {
         ),
     };
     let until = words::anywhere(entry.expires_at);
-    Zeroizing::new(format!(
-        "{}\n\n{what}\nIt is good until {until}.\n\n{not_you}\n",
-        entry.code.as_str()
-    ))
+    let mut text = Zeroizing::new(format!("{}\n", entry.code.as_str()));
+    for paragraph in [
+        format!("{what} It is good until {until}."),
+        not_you.to_owned(),
+    ] {
+        text.push('\n');
+        for line in words::wrap(&paragraph, WIDTH, 0) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// The machine's name, as far as it may stand in an address.

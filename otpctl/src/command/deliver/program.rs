@@ -70,15 +70,14 @@ pub(super) fn close_what_we_inherited() {
 pub(super) fn run(job: &Job<'_>) -> Result<String, Trouble> {
     let user = account(job.user)?;
     examine(job.path)?;
+    // Its memory holds a code. All of this is inherited, and this process starts nothing else.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     if job.leavings == Leavings::Killed {
-        // Both are inherited, or lead here, and this process has nothing else to start. Where the kernel does not have
-        // them, what is left to kill is the group.
+        // Where the kernel does not have the first, what is left to kill is the group.
         let _ = prctl::set_child_subreaper(true);
         let _ = prctl::set_no_new_privs();
+        let _ = setrlimit(Resource::RLIMIT_NPROC, MOST_PROCESSES, MOST_PROCESSES);
     }
-    // Its memory holds a code; and there is an end to how many it can be.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    let _ = setrlimit(Resource::RLIMIT_NPROC, MOST_PROCESSES, MOST_PROCESSES);
     let mut process = Command::new(job.path)
         .args(job.args)
         .env_clear()

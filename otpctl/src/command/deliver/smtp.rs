@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -52,9 +53,10 @@ fn converse(
 ) -> Result<(), Trouble> {
     let hello = ClientId::default();
     let at_once = tls.as_ref().filter(|_| smtp.tls == Tls::Tls);
-    let server = (smtp.host.as_str(), smtp.port());
-    let mut connection = SmtpConnection::connect(server, Some(limit), &hello, at_once, None)
-        .map_err(|error| trouble(&error, Reason::Unreachable))?;
+    let addresses = addresses(smtp)?;
+    let mut connection =
+        SmtpConnection::connect(addresses.as_slice(), Some(limit), &hello, at_once, None)
+            .map_err(|error| trouble(&error, Reason::Unreachable))?;
     if let Some(tls) = tls.as_ref().filter(|_| smtp.tls == Tls::StartTls) {
         connection
             .starttls(tls, &hello)
@@ -72,6 +74,22 @@ fn converse(
     // It has taken the message; how it says farewell does not matter.
     let _ = connection.quit();
     Ok(())
+}
+
+/// Where the server is. This machine itself is not looked up: who answers for its name could be anybody.
+fn addresses(smtp: &SmtpPolicy) -> Result<Vec<SocketAddr>, Trouble> {
+    let port = smtp.port();
+    if smtp.host == "localhost" {
+        let here = [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ];
+        return Ok(here.map(|address| SocketAddr::new(address, port)).into());
+    }
+    let found = (smtp.host.as_str(), port).to_socket_addrs();
+    found
+        .map(Iterator::collect)
+        .map_err(|_| Trouble::new(Reason::Unreachable, "at=smtp.host"))
 }
 
 /// What went wrong, where `stage` is what it is if nothing tells otherwise. The server's own words stay out of the log:
