@@ -20,6 +20,7 @@
 mod bytes;
 pub mod calendar;
 pub mod confirm;
+pub mod door;
 pub mod drift;
 pub mod enrollment;
 pub mod history;

@@ -13,6 +13,7 @@ mod policy_file;
 mod secrets;
 mod slots;
 
+pub(crate) use dir::{Dir, Privacy};
 pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use policy_file::{PolicyError, load_policy};
