@@ -1,6 +1,9 @@
 //! The door: the built module in programs that do not run as root, and otpd, which answers them.
 
+mod callers;
+mod crowds;
 mod logins;
+mod sockets;
 
 use tests::sandbox::{self, Extras, is_real_root, sandboxed_with};
 
