@@ -31,6 +31,9 @@ pub(crate) struct Status {
     pub(crate) last: Option<Last>,
     #[serde(skip)]
     gone: bool,
+    /// Told to the user herself, who cannot change it.
+    #[serde(skip)]
+    own: bool,
 }
 
 /// The last accepted code.
@@ -88,12 +91,19 @@ impl Status {
                 user: user.to_owned(),
             }),
             gone: false,
+            own: false,
         }
     }
 
     /// Says that the passwd database no longer has her.
     pub(crate) const fn with_gone(mut self, gone: bool) -> Self {
         self.gone = gone;
+        self
+    }
+
+    /// Says it to the user herself.
+    pub(crate) const fn of_oneself(mut self) -> Self {
+        self.own = true;
         self
     }
 
@@ -226,7 +236,9 @@ impl Answer for Status {
                 &code.words(page.now()),
             );
         }
-        if !self.enrolled {
+        if !self.enrolled && self.own {
+            page.paragraph("Next: ask an administrator of this machine to enrol you");
+        } else if !self.enrolled {
             page.paragraph(&format!("Next: otpctl enroll {user}"));
         }
     }

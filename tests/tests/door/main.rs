@@ -4,6 +4,7 @@ mod callers;
 mod crowds;
 mod logins;
 mod sockets;
+mod status;
 
 use tests::sandbox::{self, Extras, is_real_root, sandboxed_with};
 
