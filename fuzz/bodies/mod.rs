@@ -7,6 +7,7 @@
 //!
 //! Those that read files keep a store of their own beneath `/run`, so they run as root.
 
+mod door;
 mod format;
 mod house;
 mod line;
@@ -17,6 +18,7 @@ mod texts;
 mod used;
 mod waits;
 
+pub use door::door;
 pub use line::line;
 pub use logins::logins;
 pub use records::{secrets, slots, state, stored};
