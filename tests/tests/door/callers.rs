@@ -243,6 +243,29 @@ fn who_says_nothing_costs_no_process_and_is_sent_away_and_keeps_out_nobody_but_h
     });
 }
 
+/// Nobody is left to be let in by it.
+#[test]
+fn the_code_of_one_who_has_hung_up_before_her_turn_is_not_used_up() {
+    with_otpd(|| {
+        line("nodelay");
+        let phone = Phone::enrolled("alice", &["7kq2-m4tx-9bnc-2xwd"]);
+        let otpd = Otpd::listening();
+        signal(otpd.pid(), libc::SIGSTOP);
+        as_user(1000, || {
+            for typed in ["7kq2-m4tx-9bnc-2xwd", &phone.wrong_code()] {
+                let socket = Packets::connected().unwrap();
+                assert!(socket.send(&question("alice", typed)));
+            }
+        });
+        signal(otpd.pid(), libc::SIGCONT);
+        as_user(1000, || {
+            let login = Login::of("alice").typing("7kq2-m4tx-9bnc-2xwd");
+            assert_eq!(login.authenticate().answer, "PAM_SUCCESS");
+        });
+        assert_eq!(users::state("alice").throttle.failures, 0);
+    });
+}
+
 /// Whoever is killed, or goes away, once she has asked.
 #[test]
 fn who_does_not_wait_for_the_answer_holds_up_nothing() {
