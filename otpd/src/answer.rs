@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::os::fd::{AsFd, AsRawFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -27,6 +28,8 @@ use zeroize::Zeroizing;
 use crate::askers::{TO_ANSWER, TO_ASK};
 use crate::line::Line;
 use crate::peer::Peer;
+
+const FAULT: &str = "an internal fault of otpd: please report it, with what it said beside this";
 
 /// Answers whoever is at the other end of standard input.
 pub(crate) fn answer(config: Option<&Path>) -> Result<(), String> {
@@ -92,7 +95,11 @@ fn respond(peer: Peer, question: &[u8], config: Option<&Path>) -> (Answer, Optio
             return (Answer::No(No::NotUnderstood), Some(line));
         }
     };
-    let (answer, entry) = match considered(peer, &asker, &question, config) {
+    // A panic is a denial like any: she is answered, and it is told.
+    let considering = || considered(peer, &asker, &question, config);
+    let considered = panic::catch_unwind(AssertUnwindSafe(considering));
+    let fault = |_| Err(Denied::Unavailable(FAULT.to_owned()));
+    let (answer, entry) = match considered.unwrap_or_else(fault) {
         Ok(done) => done,
         Err(Denied::Unavailable(why)) => {
             let entry = Entry::unavailable(Severity::Error, &why);

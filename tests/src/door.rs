@@ -157,6 +157,26 @@ impl Packets {
         (connected == 0).then_some(socket)
     }
 
+    /// Two that are connected; at the other end of the second one is this user.
+    pub fn pair_of(uid: u32) -> (Self, OwnedFd) {
+        let mut ends = [0; 2];
+        // SAFETY: there is room for two descriptors, which are ours alone afterwards; the rest takes numbers. The kernel
+        // notes who makes it.
+        unsafe {
+            assert_eq!(libc::seteuid(uid), 0);
+            let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+            assert_eq!(
+                libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()),
+                0
+            );
+            assert_eq!(libc::seteuid(0), 0);
+            (
+                Self(OwnedFd::from_raw_fd(ends[0])),
+                OwnedFd::from_raw_fd(ends[1]),
+            )
+        }
+    }
+
     fn new(kind: libc::c_int) -> Self {
         // SAFETY: takes numbers; the descriptor is ours alone.
         unsafe {
