@@ -7,10 +7,12 @@
 //! - [`crowd`]: many at one instant,
 //! - [`processes`]: a login in a process of its own, which may be killed,
 //! - [`meddler`]: a program under strace, killed or failed at a system call of one's choice,
+//! - [`door`]: otpd at its socket, and programs that are not root,
 //! - [`elsewhen`]: logins at another time,
 //! - [`year`]: a year of guessing, simulated.
 
 pub mod crowd;
+pub mod door;
 pub mod elsewhen;
 pub mod meddler;
 pub mod pam;
