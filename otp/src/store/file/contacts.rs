@@ -8,7 +8,7 @@ use super::super::dir::Privacy;
 use super::super::queue::{Entry, Purpose, Put};
 use super::super::{Confirmation, Error, Introduced, Sent, Store};
 use super::counts::SENDS;
-use super::requests::plain;
+use super::requests::{one_line, plain};
 use super::{FileStore, Held, same_uid};
 use crate::delivery::{Address, Channel, Contact, Contacts, MAX_CONFIRM_ATTEMPTS, Pending};
 use crate::issued::CodeId;
@@ -237,7 +237,7 @@ fn confirmation(
         purpose: Purpose::Confirm,
         issued_at: now,
         expires_at: pending.expires_at,
-        host: host.to_owned(),
+        host: one_line(host),
     };
     (entry, pending)
 }
