@@ -212,6 +212,14 @@ fn answer(data: &[u8]) -> Book<()> {
                 let (left, of) = (rest.small()?, rest.small()?);
                 rest.must(left <= of && of <= 64)
             })?;
+            rest.list(2, |rest| {
+                let channel = rest.small()?;
+                rest.must((1..=2).contains(&channel))?;
+                let length = rest.small()?;
+                let is_text = std::str::from_utf8(rest.take(length)?).is_ok();
+                rest.must(length <= 200 && is_text)?;
+                rest.take(8).map(|_| ())
+            })?;
             rest.list(8, |rest| {
                 rest.any_origin()?;
                 rest.take(8).map(|_| ())

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::delivery::Channel;
+use crate::delivery::{Channel, Contact};
 use crate::enrollment::{Authenticator, Kind};
 use crate::hotp::{Algorithm, CodeLength};
 use crate::issued::{CodeId, StoredCode};
@@ -32,6 +32,8 @@ pub struct Standing {
     pub issued: Vec<Pending>,
     /// Her list of recovery codes.
     pub recovery: Option<RecoveryLeft>,
+    /// Where codes can be sent to her.
+    pub contacts: Vec<Reach>,
     /// Addresses from where she is not asked, and until when.
     pub remembered: Vec<(Origin, UnixTime)>,
     /// The last accepted code.
@@ -80,6 +82,20 @@ pub struct Pending {
     pub reason: Option<String>,
 }
 
+/// Where codes can be sent to a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// By which channel.
+    pub channel: Channel,
+    /// Where, masked, in at most [`MAX_REACH`] bytes.
+    pub to: String,
+    /// When it was confirmed; until then no code for a login goes there.
+    pub confirmed_at: Option<UnixTime>,
+}
+
+/// The longest masked address, in bytes: of a longer one nothing is shown.
+pub const MAX_REACH: usize = 200;
+
 /// What is left of a list of recovery codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecoveryLeft {
@@ -113,6 +129,7 @@ impl Standing {
                 .collect(),
             issued,
             recovery: RecoveryLeft::of(record),
+            contacts: record.contacts.iter().map(Reach::of).collect(),
             remembered: policy
                 .remember
                 .map_or_else(Vec::new, |span| remembered(record, now, span)),
@@ -167,6 +184,20 @@ impl Pending {
             sends: code.sends,
             channel: code.channel,
             reason: Some(code.reason.clone()),
+        }
+    }
+}
+
+impl Reach {
+    fn of(contact: &Contact) -> Self {
+        let mut to = contact.address.masked();
+        if to.len() > MAX_REACH {
+            "…".clone_into(&mut to);
+        }
+        Self {
+            channel: contact.channel(),
+            to,
+            confirmed_at: contact.confirmed_at,
         }
     }
 }

@@ -666,6 +666,45 @@ fn another_address_takes_back_what_went_to_the_one_before() {
 }
 
 #[test]
+fn who_is_vouched_for_is_sent_codes_and_what_went_elsewhere_is_withdrawn() {
+    let house = House::new();
+    let store = house.store();
+    let _ = house.introduce("bob", Channel::Sms, NUMBER);
+    assert_eq!(store.sent_lately(at(0)).unwrap(), 0, "two hours ago");
+    let vouch = |text, secs| {
+        let address = Address::parse(Channel::Sms, text).unwrap();
+        let alice = account("alice");
+        store.vouch_for_contact(&alice, address, at(secs), &mut rng(5))
+    };
+    assert!(vouch(NUMBER, 0).unwrap());
+    assert!(!vouch(NUMBER, 1).unwrap(), "it was before");
+    assert!(house.waiting("alice", Channel::Sms).is_none());
+    let known = store.contacts(&account("alice")).unwrap();
+    let confirmed = known.on(Channel::Sms).unwrap().confirmed_at;
+    assert_eq!(confirmed, Some(at(0)));
+
+    house.sent("alice", 2);
+    let elsewhere = Plain::read(&house.waiting("alice", Channel::Sms).unwrap()).code;
+    assert!(vouch("+4917099999999", 3).unwrap());
+    assert!(house.waiting("alice", Channel::Sms).is_none());
+    let verdict = house.answer("alice", &elsewhere, 4);
+    assert_eq!(verdict, Verdict::Refused(Reason::Withdrawn));
+
+    // One that waits for its confirmation is confirmed by it, and the code for that is called off.
+    let bob = account("bob");
+    let address = Address::parse(Channel::Sms, NUMBER).unwrap();
+    let plain = Plain::read(&house.waiting("bob", Channel::Sms).unwrap()).code;
+    let came = store.vouch_for_contact(&bob, address, at(5), &mut rng(6));
+    assert!(came.unwrap() && house.waiting("bob", Channel::Sms).is_none());
+    let late = store.confirm_contact(&bob, Channel::Sms, &digits(&plain), at(6));
+    assert_eq!(late.unwrap(), Confirmation::Nothing);
+    house.sent("bob", 7);
+    // Hers and bob's.
+    assert_eq!(store.sent_lately(at(8)).unwrap(), 2);
+    assert_eq!(store.sent_lately(at(8 + 3660)).unwrap(), 0);
+}
+
+#[test]
 fn a_contact_that_is_taken_away_takes_its_codes_along_and_nothing_of_what_was_counted() {
     let house = House::new();
     house.reach("alice", Channel::Sms, NUMBER);

@@ -11,7 +11,15 @@ use crate::report::words;
 
 /// Logs that `what` was done to a user. `rest` is `key=value` pairs; free text in them is quoted by [`quoted`].
 pub(crate) fn note(what: &str, rest: &str, user: &str) -> io::Result<()> {
-    let line = line(what, rest, user, login_uid());
+    write(&line(what, rest, user, login_uid()))
+}
+
+/// Logs what became of a code on its way to a user, which nobody in particular did.
+pub(crate) fn delivery(what: &str, rest: &str, user: &str) -> io::Result<()> {
+    write(&format!("delivery: {what} {rest} user={}", quoted(user)))
+}
+
+fn write(line: &str) -> io::Result<()> {
     let stamp = words::log_stamp(clock::now());
     syslog::write("otpctl", Severity::Notice, &stamp, &line)
 }

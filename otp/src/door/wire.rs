@@ -10,6 +10,7 @@ use crate::bytes::{
     Reader, channel_code, channel_from, list_to, method_code, method_from, moment_to, origin_from,
     origin_to, service_from, time_to, u32_to,
 };
+use crate::delivery::Channel;
 use crate::enrollment::{Kind, MAX_AUTHENTICATORS, MAX_NAME, MAX_RECOVERY_CODES};
 use crate::history::History;
 use crate::hotp::{Algorithm, CodeLength};
@@ -18,7 +19,7 @@ use crate::judging::Sight;
 use crate::origin::Origin;
 use crate::passcode::{Passcode, RECOVERY_LENGTH};
 use crate::service::Service;
-use crate::standing::{Device, Pending, RecoveryLeft, Standing};
+use crate::standing::{Device, MAX_REACH, Pending, Reach, RecoveryLeft, Standing};
 use crate::state::{LastLogin, MAX_REMEMBERED};
 use crate::time::Period;
 use crate::user::MAX_NAME as LONGEST_USER;
@@ -348,6 +349,11 @@ fn standing_to(out: &mut Vec<u8>, standing: &Standing) {
     list_to(out, standing.recovery.as_slice(), |out, list| {
         out.extend([small(list.left), small(list.of)]);
     });
+    list_to(out, &standing.contacts, |out, reach| {
+        out.push(channel_code(reach.channel));
+        list_to(out, reach.to.as_bytes(), |out, byte| out.push(*byte));
+        moment_to(out, reach.confirmed_at);
+    });
     list_to(out, &standing.remembered, |out, (origin, until)| {
         origin_to(out, *origin);
         time_to(out, *until);
@@ -379,10 +385,19 @@ fn standing_from(from: &mut Reader<'_>) -> Option<Standing> {
                 (left <= of).then_some(RecoveryLeft { left, of })
             })?
             .pop(),
+        contacts: from.list(Channel::ALL.len(), reach_from)?,
         remembered: from.list(MAX_REMEMBERED, |from| {
             Some((origin_from(from)?, from.time()?))
         })?,
         last: last_from(from)?,
+    })
+}
+
+fn reach_from(from: &mut Reader<'_>) -> Option<Reach> {
+    Some(Reach {
+        channel: from.u8().and_then(channel_from)?,
+        to: String::from_utf8(from.list(MAX_REACH, Reader::u8)?).ok()?,
+        confirmed_at: from.moment()?,
     })
 }
 

@@ -1,13 +1,16 @@
 //! How a user stands.
 
+use otp::delivery::Channel;
 use otp::issued::MAX_ATTEMPTS;
 use otp::origin::Origin;
 use otp::policy::Policy;
 use otp::standing;
+use otp::store::queue::Outcome;
 use otp::time::UnixTime;
 use otp::verify::Record;
 use serde::Serialize;
 
+use super::contacts::Known as Contact;
 use super::device::Standing;
 use super::words::{self, Stamp};
 use super::{Answer, Page, Tint};
@@ -24,6 +27,8 @@ pub(crate) struct Status {
     pub(crate) locked: bool,
     pub(crate) issued: Vec<Pending>,
     pub(super) recovery_codes_left: Option<usize>,
+    /// Where codes can be sent to her, masked.
+    pub(crate) contacts: Vec<Contact>,
     remembered: Vec<Known>,
     #[serde(skip)]
     recovery_codes: usize,
@@ -59,19 +64,26 @@ pub(crate) struct Pending {
     expires_at: Stamp,
     attempts: u32,
     sends: u32,
+    /// By which channel it was sent, if by any.
+    channel: Option<&'static str>,
     /// `None` where it is not told.
     reason: Option<String>,
+    #[serde(skip)]
+    sends_at_most: u32,
 }
 
 impl Status {
     /// Of a record as of now.
     pub(crate) fn of(record: &Record, now: UnixTime, policy: &Policy) -> Self {
         let standing = standing::Standing::of(record, now, policy);
-        Self::new(record.user.as_str(), &standing)
+        Self {
+            contacts: Contact::masked(&record.contacts, now),
+            ..Self::new(record.user.as_str(), &standing, policy)
+        }
     }
 
     /// Of what is told of a user.
-    pub(crate) fn new(user: &str, standing: &standing::Standing) -> Self {
+    pub(crate) fn new(user: &str, standing: &standing::Standing, policy: &Policy) -> Self {
         Self {
             user: user.to_owned(),
             enrolled: standing.enrolled,
@@ -80,8 +92,13 @@ impl Status {
             failures: standing.failures,
             throttled_until: standing.held_until.map(Stamp),
             locked: standing.locked,
-            issued: standing.issued.iter().map(Pending::of).collect(),
+            issued: standing
+                .issued
+                .iter()
+                .map(|code| Pending::of(code, policy))
+                .collect(),
             recovery_codes_left: standing.recovery.map(|list| list.left),
+            contacts: standing.contacts.iter().map(Contact::told).collect(),
             remembered: standing.remembered.iter().map(Known::of).collect(),
             recovery_codes: standing.recovery.map_or(0, |list| list.of),
             last: standing.last.map(|last| Last {
@@ -107,6 +124,19 @@ impl Status {
         self
     }
 
+    /// Says what became of the last code by each channel.
+    pub(crate) fn with_outcomes(mut self, outcomes: &[Outcome]) -> Self {
+        for contact in &mut self.contacts {
+            contact.tell_last(outcomes);
+        }
+        self
+    }
+
+    /// Whether anything is kept of her that is worth a line.
+    pub(crate) fn is_somebody(&self) -> bool {
+        self.enrolled || !self.issued.is_empty() || !self.contacts.is_empty()
+    }
+
     /// How many authenticators of this type she has.
     pub(super) fn authenticators_of(&self, kind: &str) -> usize {
         let all = self.authenticators.iter();
@@ -123,7 +153,9 @@ impl Status {
             Self { locked: true, .. } => ("locked", Tint::Bad),
             _ if held => ("held", Tint::Warning),
             Self { enrolled: true, .. } => ("enrolled", Tint::Plain),
-            _ => ("codes only", Tint::Plain),
+            _ if self.contacts.iter().any(Contact::is_confirmed) => ("sent codes", Tint::Plain),
+            _ if !self.issued.is_empty() => ("codes only", Tint::Plain),
+            _ => ("no code", Tint::Warning),
         }
     }
 
@@ -162,13 +194,15 @@ impl Known {
 }
 
 impl Pending {
-    fn of(code: &standing::Pending) -> Self {
+    fn of(code: &standing::Pending, policy: &Policy) -> Self {
         Self {
             id: code.id.to_string(),
             expires_at: Stamp(code.expires_at),
             attempts: code.attempts,
             sends: code.sends,
+            channel: code.channel.map(Channel::name),
             reason: code.reason.clone(),
+            sends_at_most: policy.delivery.sends_per_code,
         }
     }
 
@@ -178,11 +212,12 @@ impl Pending {
             None | Some("") => String::new(),
             Some(reason) => format!(", \"{}\"", words::printable(reason)),
         };
-        let tried = self.attempts;
-        format!(
-            "{} until {end}, {tried} of {MAX_ATTEMPTS} attempts{reason}",
-            self.id
-        )
+        let sent = self.channel.map_or_else(String::new, |channel| {
+            let (sends, most) = (self.sends, self.sends_at_most);
+            format!(" by {channel}, sent {sends} of {most} times")
+        });
+        let (id, tried) = (&self.id, self.attempts);
+        format!("{id} until {end}{sent}, {tried} of {MAX_ATTEMPTS} attempts{reason}")
     }
 }
 
@@ -230,15 +265,17 @@ impl Answer for Status {
                 &format!("{} until {end}", words::origin(&known.origin)),
             );
         }
+        Contact::rows(&self.contacts, page);
         for (index, code) in self.issued.iter().enumerate() {
             page.row(
                 if index == 0 { "issued" } else { "" },
                 &code.words(page.now()),
             );
         }
-        if !self.enrolled && self.own {
+        let is_without = !self.enrolled && !self.contacts.iter().any(Contact::is_confirmed);
+        if is_without && self.own {
             page.paragraph("Next: ask an administrator of this machine to enrol you");
-        } else if !self.enrolled {
+        } else if is_without {
             page.paragraph(&format!("Next: otpctl enroll {user}"));
         }
     }
@@ -317,6 +354,10 @@ impl Answer for Listed<'_> {
         }
         if self.status.failures > 0 {
             more.push(words::count(self.status.failures, "failure"));
+        }
+        if self.status.enrolled {
+            let confirmed = self.status.contacts.iter().filter(|one| one.is_confirmed());
+            more.extend(confirmed.map(|one| one.channel.to_owned()));
         }
         if !self.status.issued.is_empty() {
             more.push(words::count(self.status.issued.len() as u64, "issued code"));

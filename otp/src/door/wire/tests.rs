@@ -1,5 +1,4 @@
 use super::*;
-use crate::delivery::Channel;
 use crate::service::MAX_SERVICE;
 use crate::time::UnixTime;
 use crate::verify::{Method, Reason};
@@ -234,6 +233,13 @@ fn fullest() -> Standing {
             })
             .collect(),
         recovery: Some(RecoveryLeft { left: 63, of: 64 }),
+        contacts: Channel::ALL
+            .map(|channel| Reach {
+                channel,
+                to: "x".repeat(MAX_REACH),
+                confirmed_at: Some(at(9)),
+            })
+            .into(),
         remembered: (0..8).map(|n| (origin(n), at(n.into()))).collect(),
         last: Some(LastLogin {
             service: Service::parse(&"x".repeat(MAX_SERVICE)),
