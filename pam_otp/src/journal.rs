@@ -9,6 +9,7 @@ use otp::verify::{Reason, Verdict};
 use crate::account::{Settled, Why};
 use crate::host::PamHost;
 use crate::login::{Exempt, Failure, Host, Outcome};
+use crate::request::Told;
 
 /// A user name is never longer in the log, in bytes before escaping.
 const LONGEST_NAME: usize = 256;
@@ -23,6 +24,11 @@ pub(crate) fn write(outcome: &Outcome, host: &PamHost<'_>) {
 /// Writes the line of an account line, if it has one.
 pub(crate) fn write_account(settled: &Settled, host: &PamHost<'_>) {
     send(what_of_account(settled), host);
+}
+
+/// Writes the line of a request for a code.
+pub(crate) fn write_request(told: &Told<'_>, host: &PamHost<'_>) {
+    send(Some(what_of_request(told)), host);
 }
 
 fn send(line_of: Option<(c_int, What)>, host: &PamHost<'_>) {
@@ -111,8 +117,32 @@ fn what_of_account(settled: &Settled) -> Option<(c_int, What)> {
     })
 }
 
+fn what_of_request(told: &Told<'_>) -> (c_int, What) {
+    let not_for = |reason: &str| {
+        let verdict = format!("not requested reason={reason}");
+        (libc::LOG_NOTICE, What::plain(verdict))
+    };
+    match told {
+        Told::Sent(channel) => {
+            let verdict = format!("requested channel={channel}");
+            (libc::LOG_INFO, What::plain(verdict))
+        }
+        Told::Refused(why) => not_for(why.name()),
+        Told::Enough => not_for("enough"),
+        Told::Failed(failure) => why_unavailable("not requested", failure),
+    }
+}
+
 fn what_of_failure(failure: &Failure) -> (c_int, What) {
-    let unavailable = |text: &str| What::explained("refused reason=unavailable", text);
+    why_unavailable("refused", failure)
+}
+
+/// What was not done, and what keeps us from knowing whether it should be.
+fn why_unavailable(not_done: &str, failure: &Failure) -> (c_int, What) {
+    let unavailable = |text: &str| {
+        let verdict = format!("{not_done} reason=unavailable");
+        What::explained(&verdict, text)
+    };
     match failure {
         Failure::Unavailable(text) => (libc::LOG_ERR, unavailable(text)),
         // Somebody closed the window or pressed Ctrl-C: nothing to mend.
@@ -167,6 +197,8 @@ pub(crate) fn quoted(text: &[u8], longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use otp::delivery::Channel;
+    use otp::request::Why;
     use otp::verify::{Acceptance, Method};
 
     fn written(outcome: Outcome, remote: Option<&str>, user: &[u8]) -> Option<(c_int, String)> {
@@ -221,6 +253,36 @@ mod tests {
         };
         assert_eq!(exempted(Exempt::Rule(2)), told("exempted rule=2"));
         assert_eq!(exempted(Exempt::Remembered), told("remembered"));
+    }
+
+    #[test]
+    fn lines_of_requests_are_as_documented() {
+        let line = |told: Told<'_>| {
+            let (priority, what) = what_of_request(&told);
+            (priority, line(&what, "198.51.100.7".parse().ok(), b"alice"))
+        };
+        let told = |text: &str| format!("{text} rhost=198.51.100.7 user=\"alice\"");
+        assert_eq!(
+            line(Told::Sent(Channel::Sms)),
+            (libc::LOG_INFO, told("requested channel=sms"))
+        );
+        assert_eq!(
+            line(Told::Refused(Why::NoContact)),
+            (libc::LOG_NOTICE, told("not requested reason=no-contact"))
+        );
+        assert_eq!(
+            line(Told::Enough),
+            (libc::LOG_NOTICE, told("not requested reason=enough"))
+        );
+        let failure = Failure::Unavailable("x: why".to_owned());
+        assert_eq!(
+            line(Told::Failed(&failure)),
+            (
+                libc::LOG_ERR,
+                "not requested reason=unavailable rhost=198.51.100.7 what=\"x: why\" user=\"alice\""
+                    .to_owned()
+            )
+        );
     }
 
     #[test]
