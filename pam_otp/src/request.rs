@@ -17,6 +17,7 @@ use otp::user::Account;
 
 use crate::login::{Answer, Failure, Host, Machine};
 use crate::options::Options;
+use crate::stack;
 
 /// How often a code is asked for in one login.
 const MOST_ROUNDS: u8 = 4;
@@ -152,7 +153,10 @@ impl Talk<'_> {
         let requested = machine.account(self.user).and_then(|known| {
             account = known;
             let account = account.as_ref();
-            machine.request(self.user, account, wish.0, self.origin, self.policy)
+            // While she waits for the code and types it nothing of it is left here.
+            stack::wiped_after(|| {
+                machine.request(self.user, account, wish.0, self.origin, self.policy)
+            })
         });
         host.tell(&match &requested {
             Ok(Requested::Sent(sent)) => Told::Sent(sent.channel),
