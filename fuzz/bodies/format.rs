@@ -18,6 +18,8 @@ pub const KEY: [u8; 32] = [42; 32];
 pub const UID: u32 = 1000;
 pub const STATE: &[u8; 8] = b"pamotpST";
 pub const STORED: &[u8; 8] = b"pamotpSC";
+pub const SENDS: &[u8; 8] = b"pamotpSE";
+pub const MACHINE: &[u8; 8] = b"pamotpSM";
 pub const BLOCK: usize = 4096;
 pub const CAPACITY: usize = BLOCK - 56;
 
@@ -171,10 +173,12 @@ impl Code {
                 0 => Fate::Live,
                 1 => Fate::Used,
                 2 => Fate::Expired,
+                3 => Fate::Withdrawn,
                 _ => return None,
             },
             tries: {
                 from.number(4)?;
+                (from.number(1)? <= 2).then_some(())?;
                 from.list(50, |from| {
                     Some((from.origin()?, u32::try_from(from.number(4)?).ok()?))
                 })?
@@ -200,8 +204,9 @@ impl Code {
             Fate::Live => 0,
             Fate::Used => 1,
             Fate::Expired => 2,
+            Fate::Withdrawn => 3,
         });
-        out.extend([0; 4]);
+        out.extend([0; 5]);
         out.push(self.tries.len().try_into().unwrap());
         for (origin, tries) in &self.tries {
             out.extend(origin_bytes(*origin));
@@ -230,6 +235,9 @@ pub fn take_secrets(person: &mut Person, file: &[u8]) -> Option<()> {
     (1..=3)
         .contains(&person.authenticators.len())
         .then_some(())?;
+    (once(&person.authenticators, |shows| shows.generation)
+        && once(&person.authenticators, |shows| shows.secret.clone()))
+    .then_some(())?;
     if let Some(table) = root.get("recovery") {
         let table = table.get_ref().as_table()?;
         let digests = table.get("digests")?.get_ref().as_array()?;
@@ -283,11 +291,11 @@ fn digits(table: &DeTable<'_>) -> Option<usize> {
     (6..=8).contains(&digits).then_some(digits)
 }
 
-fn text<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
+pub fn text<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
     table.get(key)?.get_ref().as_str()
 }
 
-fn number(table: &DeTable<'_>, key: &str) -> Option<u64> {
+pub fn number(table: &DeTable<'_>, key: &str) -> Option<u64> {
     let DeValue::Integer(integer) = table.get(key)?.get_ref() else {
         return None;
     };
@@ -319,7 +327,7 @@ fn origin_bytes(origin: Origin) -> Vec<u8> {
 }
 
 /// Bytes that were not read yet.
-struct Cursor<'a>(&'a [u8]);
+pub struct Cursor<'a>(pub &'a [u8]);
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -328,7 +336,7 @@ impl<'a> Cursor<'a> {
         Some(head)
     }
 
-    fn number(&mut self, bytes: usize) -> Option<u64> {
+    pub fn number(&mut self, bytes: usize) -> Option<u64> {
         let mut number = [0; 8];
         number[..bytes].copy_from_slice(self.take(bytes)?);
         Some(u64::from_le_bytes(number))
@@ -396,7 +404,7 @@ impl<'a> Cursor<'a> {
             .then_some((generation, used))
     }
 
-    fn list<T>(
+    pub fn list<T>(
         &mut self,
         most: usize,
         mut item: impl FnMut(&mut Self) -> Option<T>,

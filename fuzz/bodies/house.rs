@@ -4,10 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use otp::delivery::{Channel, Contacts};
 use otp::origin::Origin;
-use otp::passcode::Passcode;
+use otp::passcode::{Digits, Passcode};
 use otp::policy::Policy;
-use otp::store::{FileStore, Store};
+use otp::sends::{MachineLog, SendLog};
+use otp::store::{Confirmation, FileStore, Store};
 use otp::time::UnixTime;
 use otp::user::{Account, UserName};
 use otp::verify::{Attempt, Verdict, verify};
@@ -41,7 +43,7 @@ impl House {
         house
     }
 
-    fn make(&self, dir: &str, mode: u32) {
+    pub fn make(&self, dir: &str, mode: u32) {
         let path = self.dir.join(dir);
         fs::create_dir(&path).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -56,6 +58,30 @@ impl House {
     pub fn can_be_read(&self) -> bool {
         let store = FileStore::open(&self.policy);
         store.is_ok_and(|store| store.read(&alice()).is_ok())
+    }
+
+    /// Whether there is anything she could answer with; `None` where something is wrong with the store.
+    pub fn can_answer(&self) -> Option<bool> {
+        let record = FileStore::open(&self.policy).ok()?.read(&alice()).ok()?;
+        Some(record.can_answer(UnixTime::from_secs(NOW)))
+    }
+
+    /// Where codes can be sent to her.
+    pub fn contacts(&self) -> Option<Contacts> {
+        FileStore::open(&self.policy).ok()?.contacts(&alice()).ok()
+    }
+
+    /// What comes of the answer that is to confirm a contact.
+    pub fn confirm(&self, channel: Channel, code: &Digits) -> Option<Confirmation> {
+        let store = FileStore::open(&self.policy).ok()?;
+        let now = UnixTime::from_secs(NOW);
+        store.confirm_contact(&alice(), channel, code, now).ok()
+    }
+
+    /// What was sent lately, to her and by the machine.
+    pub fn counted(&self) -> Option<(SendLog, MachineLog)> {
+        let store = FileStore::open(&self.policy).ok()?;
+        store.counted(&alice()).ok()?
     }
 
     /// What a login comes to; `None` where something is wrong with the store.

@@ -1,12 +1,13 @@
 //! What each fuzz target does with bytes that anybody may have made. A panic is a finding.
 //!
-//! `texts` and `line` have what people write, `records` what is on the disk, `logins` what happens at the prompt. The last two
+//! `texts` and `line` have what people write, `records` what is on the disk, `asked` what is kept of codes that are sent, `logins` what happens at the prompt. The last two
 //! compare the product with a `Person`, who is a user as the formats and the RFCs have her: of the code under test she knows
 //! only the names of verdicts. A new kind of code, or a new field of a record, is told to `person` and `format`; what is
 //! known of one authenticator and of failures, to `used` and `waits`.
 //!
 //! Those that read files keep a store of their own beneath `/run`, so they run as root.
 
+mod asked;
 mod format;
 mod house;
 mod line;
@@ -17,6 +18,7 @@ mod texts;
 mod used;
 mod waits;
 
+pub use asked::{contacts, machine, sends};
 pub use line::line;
 pub use logins::logins;
 pub use records::{secrets, slots, state, stored};

@@ -18,9 +18,10 @@ const PLACES: usize = 8;
 /// Wrong answers after which a stored code hears no more: from one origin, from all.
 const TRIES_THERE: u32 = 5;
 const TRIES: u32 = 50;
-/// Of several reasons the first one here is told. The first four are those of codes that were right once.
-const GRAVEST: [Reason; 6] = [
+/// Of several reasons the first one here is told. The first five are those of codes that were right once.
+const GRAVEST: [Reason; 7] = [
     Reason::Used,
+    Reason::Withdrawn,
     Reason::Expired,
     Reason::ClockBehind,
     Reason::TooEarly,
@@ -83,6 +84,7 @@ pub enum Fate {
     Live,
     Used,
     Expired,
+    Withdrawn,
 }
 
 /// What became of one answer.
@@ -194,6 +196,7 @@ impl Person {
             match code.fate {
                 Fate::Used if right => heard.reasons.push(Reason::Used),
                 Fate::Expired if right => heard.reasons.push(Reason::Expired),
+                Fate::Withdrawn if right => heard.reasons.push(Reason::Withdrawn),
                 Fate::Live if code.issued > now => {
                     heard.reasons.extend(right.then_some(Reason::ClockBehind));
                 }
@@ -203,7 +206,7 @@ impl Person {
                     heard.accept(Method::Issued, None);
                 }
                 Fate::Live => heard.missed.push(index),
-                Fate::Used | Fate::Expired => {}
+                Fate::Used | Fate::Expired | Fate::Withdrawn => {}
             }
         }
     }
@@ -245,7 +248,7 @@ impl Person {
             self.waits.fail(from, now.into(), drip);
             none = self.other_time(typed, now).map_or(none, Reason::OtherTime);
         }
-        if gravest.is_none_or(|at| at >= 4) {
+        if gravest.is_none_or(|at| at >= 5) {
             for index in &heard.missed {
                 self.codes[*index].miss(from);
             }

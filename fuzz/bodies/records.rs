@@ -244,6 +244,13 @@ fn state_with(bits: u8, failures: u8) -> State {
     }
 }
 
+/// The payload of a state of somebody of whom nothing is known, and no enrolment was seen.
+pub fn plain_state() -> Vec<u8> {
+    let mut bytes = State::default().bytes();
+    bytes[5] = 0;
+    bytes
+}
+
 fn issued(fate: Fate, tries: u8) -> Code {
     let id = [1, 2, 3, 4];
     Code {
@@ -339,8 +346,8 @@ impl Bytes<'_> {
         match kind {
             Kind::State => state_with(first, second).bytes(),
             Kind::Stored => {
-                let fates = [Fate::Live, Fate::Used, Fate::Expired];
-                issued(fates[usize::from(first % 3)], second).bytes()
+                let fates = [Fate::Live, Fate::Used, Fate::Expired, Fate::Withdrawn];
+                issued(fates[usize::from(first % 4)], second).bytes()
             }
         }
     }

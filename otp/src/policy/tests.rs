@@ -96,6 +96,57 @@ fn what_is_wrong_together_is_named() {
 }
 
 #[test]
+fn what_of_delivery_is_wrong_together_is_named() {
+    for (text, why) in [
+        (
+            "[email]\nvia = \"smtp\"\n",
+            "line 2: email.via = \"smtp\" needs smtp.host",
+        ),
+        (
+            "[smtp]\nhost = \"mail.example.org\"\ntls = \"none\"\n",
+            "line 3: smtp.tls = \"none\" is for smtp.host = \"localhost\" alone: anybody on the way could read the codes",
+        ),
+        (
+            "[smtp]\nuser = \"otp\"\n",
+            "line 2: smtp.user needs smtp.password_file",
+        ),
+        (
+            "[smtp]\npassword_file = \"/etc/otp.password\"\n",
+            "line 2: smtp.password_file needs smtp.user",
+        ),
+    ] {
+        assert_eq!(faults(text), [why], "{text}");
+    }
+    for host in ["localhost", "127.0.0.9", "::1"] {
+        let text = format!("[email]\nvia = \"smtp\"\n[smtp]\nhost = \"{host}\"\ntls = \"none\"\n");
+        assert_eq!(faults(&text), [""; 0], "{text}");
+    }
+    let text = "[smtp]\nuser = \"otp\"\npassword_file = \"/etc/otp.password\"\n";
+    assert_eq!(faults(text), [""; 0]);
+}
+
+#[test]
+fn a_channel_is_on_where_somebody_takes_what_is_sent() {
+    use crate::delivery::Channel;
+    let on = |text: &str| {
+        let policy = Parsed::parse(text).unwrap().policy;
+        let on = [Channel::Sms, Channel::Email].map(|channel| policy.channel_is_on(channel));
+        assert_eq!(policy.delivers(), on.contains(&true));
+        on
+    };
+    assert_eq!(on(""), [false, false]);
+    assert_eq!(on("[email]\nvia = \"sendmail\""), [false, true]);
+    assert_eq!(on("[sms]\ncommand = [\"/bin/sms\"]"), [true, false]);
+    let port = |tls: &str, port: u16| {
+        let text = format!("[smtp]\nhost = \"localhost\"\ntls = \"{tls}\"\nport = {port}");
+        Parsed::parse(&text).unwrap().policy.smtp.port()
+    };
+    let usual = ["starttls", "tls", "none"].map(|tls| port(tls, 0));
+    assert_eq!(usual, [587, 465, 25]);
+    assert_eq!(port("tls", 2465), 2465);
+}
+
+#[test]
 fn a_fault_of_two_values_is_told_where_the_wrong_one_is_set() {
     let text = "window = 1\n[throttle]\nmax_hold = \"1m\"\nfirst_hold = \"61s\"\n";
     assert_eq!(
@@ -146,6 +197,84 @@ fn every_bound_is_where_the_fault_says_it_is() {
             "remote_services",
             &["[]", "[\"sshd\"]"],
             &["[\"\"]", "[\"a b\"]", "\"sshd\"", "[1]"],
+        ),
+        (
+            "delivery.ttl",
+            &["\"1m\"", "\"10m\""],
+            &["\"59s\"", "\"601s\"", "600"],
+        ),
+        (
+            "delivery.resend_after",
+            &["\"30s\"", "\"10m\""],
+            &["\"29s\"", "\"601s\""],
+        ),
+        ("delivery.sends_per_code", &["1", "5"], &["0", "6"]),
+        ("delivery.per_hour", &["1", "30"], &["0", "31"]),
+        (
+            "delivery.machine_per_hour",
+            &["1", "60000"],
+            &["0", "60001"],
+        ),
+        ("delivery.queue", &["1", "10000"], &["0", "10001"]),
+        (
+            "delivery.user",
+            &["\"nobody\"", "\"_otp\""],
+            &["\"\"", "\"a\\nb\"", "65534"],
+        ),
+        (
+            "delivery.timeout",
+            &["\"1s\"", "\"2m\""],
+            &["\"0s\"", "\"121s\""],
+        ),
+        (
+            "email.via",
+            &["\"off\"", "\"sendmail\""],
+            &["\"\"", "\"mail\"", "true"],
+        ),
+        (
+            "email.from",
+            &["\"\"", "\"otp@example.org\""],
+            &["\"otp\"", "\"A <otp@example.org>\"", "1"],
+        ),
+        (
+            "email.subject",
+            &["\"Ihr Code für heute\""],
+            &["\"\"", "\" \"", "\"a\\r\\nBcc: b@example.org\""],
+        ),
+        (
+            "email.sendmail",
+            &["\"/usr/bin/msmtp\""],
+            &["\"sendmail\"", "\"/usr/../sendmail\""],
+        ),
+        (
+            "smtp.host",
+            &["\"\"", "\"mail.example.org\"", "\"2001:db8::1\""],
+            &["\"a b\"", "\"mail/x\"", "\"ä\""],
+        ),
+        ("smtp.port", &["0", "65535"], &["-1", "65536"]),
+        (
+            "smtp.tls",
+            &["\"starttls\"", "\"tls\"", "\"none\""],
+            &["\"\"", "\"ssl\""],
+        ),
+        (
+            "smtp.ca_file",
+            &["\"\"", "\"/etc/ca.pem\""],
+            &["\"ca.pem\""],
+        ),
+        (
+            "sms.command",
+            &[
+                "[]",
+                "[\"/bin/sms\"]",
+                "[\"/bin/sms\", \"--from=The office\"]",
+            ],
+            &[
+                "[\"sms\"]",
+                "\"/bin/sms\"",
+                "[\"/bin/sms\", \"\"]",
+                "[\"/bin/sms\", \"a\\nb\"]",
+            ],
         ),
     ] {
         for value in within {

@@ -100,13 +100,31 @@ pub(super) fn parse(content: &[u8], path: &Path) -> Result<(u32, Enrollment), Er
         return Err(root.wrong("authenticator"));
     }
     let enrollment = Enrollment {
-        authenticators: tables
-            .iter()
-            .map(authenticator_from)
-            .collect::<Result<_, _>>()?,
+        authenticators: authenticators_from(&tables)?,
         recovery: root.table("recovery")?.map(recovery_from).transpose()?,
     };
     Ok((uid, enrollment))
+}
+
+/// What is used is kept apart for each: with a secret or a generation in two of them, a code would be good twice.
+fn authenticators_from(tables: &[Table<'_>]) -> Result<Vec<Authenticator>, Error> {
+    let mut all: Vec<Authenticator> = Vec::with_capacity(tables.len());
+    for table in tables {
+        let one = authenticator_from(table)?;
+        for known in &all {
+            if known.name == one.name {
+                return Err(table.shared("name"));
+            }
+            if known.generation == one.generation {
+                return Err(table.shared("generation"));
+            }
+            if known.secret.is_same(&one.secret) {
+                return Err(table.shared("secret"));
+            }
+        }
+        all.push(one);
+    }
+    Ok(all)
 }
 
 fn authenticator_from(table: &Table<'_>) -> Result<Authenticator, Error> {
@@ -219,9 +237,10 @@ mod tests {
     #[test]
     fn the_fullest_file_fits() {
         let mut full = enrollment();
-        let mut one = full.authenticators[0].clone();
-        one.kind = Kind::Hotp;
-        full.authenticators = vec![one; MAX_AUTHENTICATORS];
+        full.authenticators = several(MAX_AUTHENTICATORS);
+        for one in &mut full.authenticators {
+            one.kind = Kind::Hotp;
+        }
         full.recovery.as_mut().unwrap().digests = vec![Digest::from_bytes([1; 32]); 64];
         assert!(text(1, &full).len() <= MAX_SECRETS);
     }
@@ -279,8 +298,7 @@ mod tests {
     fn there_are_one_to_three_authenticators_and_at_most_64_recovery_codes() {
         let fault = |authenticators: usize, codes: usize| {
             let mut full = enrollment();
-            let one = full.authenticators[0].clone();
-            full.authenticators = vec![one; authenticators];
+            full.authenticators = several(authenticators);
             full.recovery.as_mut().unwrap().digests = vec![Digest::from_bytes([1; 32]); codes];
             why(&text(1, &full))
         };
@@ -296,6 +314,46 @@ mod tests {
         );
         let unknown = text(1, &enrollment()).replace("\"totp\"", "\"morse\"");
         assert!(why(&unknown).ends_with("type is missing or wrong"));
+    }
+
+    /// So many authenticators that share nothing.
+    fn several(count: usize) -> Vec<Authenticator> {
+        let one = |index: usize| {
+            let mut one = enrollment().authenticators[0].clone();
+            let letter = ["A", "B", "C", "D"][index];
+            one.name = letter.to_owned();
+            one.generation = Generation::from_bits(index as u64);
+            one.secret = Secret::from_base32(&letter.repeat(32)).unwrap();
+            one
+        };
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn no_two_authenticators_share_name_generation_or_secret() {
+        let fault = |share: fn(&mut Authenticator, &Authenticator)| {
+            let mut full = enrollment();
+            full.authenticators = several(2);
+            let first = full.authenticators[0].clone();
+            share(&mut full.authenticators[1], &first);
+            why(&text(1, &full))
+        };
+        assert_eq!(fault(|_, _| {}), "");
+        for (share, key) in [
+            (
+                (|one, other| one.name = other.name.clone())
+                    as fn(&mut Authenticator, &Authenticator),
+                "name",
+            ),
+            (|one, other| one.generation = other.generation, "generation"),
+            (|one, other| one.secret = other.secret.clone(), "secret"),
+        ] {
+            let why = fault(share);
+            assert!(
+                why.ends_with(&format!("{key} is that of another authenticator")),
+                "{why}"
+            );
+        }
     }
 
     #[test]

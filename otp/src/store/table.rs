@@ -117,6 +117,16 @@ impl<'a> Table<'a> {
         self.inner(value).map(Some).ok_or_else(|| self.wrong(key))
     }
 
+    /// The error for a value that another table has too.
+    pub(super) fn shared(&self, key: &str) -> Error {
+        let start = self
+            .entries
+            .get(key)
+            .map_or(self.start, |value| value.span().start);
+        self.source
+            .damaged(start, &format!("{key} is that of another authenticator"))
+    }
+
     pub(super) fn tables(&self, key: &str) -> Result<Vec<Table<'a>>, Error> {
         let items = self.get(key)?.as_array();
         items

@@ -159,7 +159,7 @@ impl Answer for Rules {
         }
         let widest = |pick: fn(&(String, String, String)) -> &String| {
             let widths = self.rows.iter().map(|row| words::columns(pick(row)));
-            widths.filter(|width| *width <= 24).max().unwrap_or(0)
+            widths.filter(|width| *width <= 25).max().unwrap_or(0)
         };
         let (keys, values) = (widest(|row| &row.0), widest(|row| &row.1));
         for (key, value, from) in &self.rows {

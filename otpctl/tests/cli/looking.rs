@@ -313,8 +313,8 @@ fn a_policy_fits_a_terminal_and_is_spelled_as_in_its_file() {
         let page = Session::start(machine, &["policy"], 80).end();
         let lines: Vec<&str> = page.lines().collect();
         for text in [
-            "remote_services       [\"sshd\", \"sshd-session\", \"vsftpd\", \"proftpd\", \"dovecot\",",
-            "                      \"xrdp-sesman\", \"cockpit\"]   default",
+            "remote_services             [\"sshd\", \"sshd-session\", \"vsftpd\", \"proftpd\",",
+            "                            \"dovecot\", \"xrdp-sesman\", \"cockpit\"]   default",
             "rule 1   exempt     networks [\"192.0.2.0\", \"192.0.2.1\", \"192.0.2.2\",",
         ] {
             assert!(lines.contains(&text), "{text}\n{page}");

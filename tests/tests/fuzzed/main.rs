@@ -136,6 +136,9 @@ fn whatever_stands_in_a_file_it_is_answered_by_the_book() {
     replay("state", bodies::state, 300);
     replay("stored", bodies::stored, 300);
     replay("slots", bodies::slots, 500);
+    replay("contacts", bodies::contacts, 500);
+    replay("sends", bodies::sends, 500);
+    replay("machine", bodies::machine, 500);
 }
 
 #[test]
