@@ -7,6 +7,7 @@ mod first_login;
 mod kill;
 mod logins;
 mod race;
+mod requests;
 mod verbs;
 
 use std::env;
