@@ -6,6 +6,6 @@ set -euo pipefail
 # shellcheck source=scripts/rust.sh
 . "$root/scripts/rust.sh"
 
-need build-essential libpam0g-dev libpam-wrapper libpam-google-authenticator libpam-oath pamtester oathtool age faketime strace valgrind zbar-tools e2fsprogs btrfs-progs
+need build-essential libpam0g-dev libpam-wrapper libpam-google-authenticator libpam-oath pamtester oathtool age faketime strace valgrind zbar-tools e2fsprogs btrfs-progs curl gammu-smsd msmtp openssl python3-aiosmtpd
 need_rust check
 as_builder "$root/scripts/test-crates"

@@ -1,6 +1,8 @@
 //! The verbs, one file each, and who may use them.
 
 mod completions;
+mod contact;
+mod deliver;
 mod demo;
 mod doctor;
 mod enroll;
@@ -25,7 +27,7 @@ mod watch;
 
 use std::path::Path;
 
-use nix::unistd::geteuid;
+use nix::unistd::{geteuid, gethostname};
 
 use crate::cli::{Cli, Verb};
 use crate::failure::{Ending, Failure, Kind};
@@ -54,6 +56,7 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
     match &cli.verb {
         Verb::Enroll(args) => enroll::run(context, args),
         Verb::Issue(args) => issue::run(context, args),
+        Verb::Contact(args) => contact::run(context, args),
         Verb::Revoke(args) => revoke::run(context, args),
         Verb::Verify(args) => verify::run(context, &args.user),
         Verb::Status(args) => status::run(context, args),
@@ -71,6 +74,7 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
         Verb::Export(args) => export::run(context, args),
         Verb::Explain(args) => explain::run(context, args),
         Verb::Demo(args) => demo::run(context, args.model),
+        Verb::Deliver(args) => deliver::run(context, args),
         Verb::Sweep => sweep::run(context),
         Verb::Doctor(args) => doctor::run(context, &args.service),
         Verb::Try(args) => r#try::run(context, args),
@@ -96,6 +100,13 @@ fn again() -> String {
         Ok(args) if args.iter().all(is_plain) => format!("otpctl {}", args.join(" ")),
         _ => "otpctl …".to_owned(),
     }
+}
+
+/// This machine's name, as it is told to people.
+fn host_name() -> String {
+    let name = gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 impl Context<'_> {

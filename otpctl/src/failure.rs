@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use otp::request::Why;
 use otp::store::{Error, PolicyError};
+use otp::time::UnixTime;
 
 use crate::report::words;
 
@@ -56,6 +58,16 @@ pub(crate) enum Kind {
     LastAuthenticator,
     /// More live codes, or authenticators, than a user may have.
     TooMany,
+    /// No code is sent, and why.
+    NotSent(Why),
+    /// No contact on that channel.
+    NoContact,
+    /// Nothing was sent that could be confirmed.
+    NothingSent,
+    /// Not the code that was sent.
+    Mismatch,
+    /// The time of the code that was sent is over.
+    Expired,
     /// The person at the terminal gave up.
     GivenUp,
     /// Another change is being tried.
@@ -97,6 +109,11 @@ impl Kind {
             Self::AlreadyEnrolled => "already-enrolled",
             Self::LastAuthenticator => "last-authenticator",
             Self::TooMany => "too-many",
+            Self::NotSent(why) => why.name(),
+            Self::NoContact => Why::NoContact.name(),
+            Self::NothingSent => "nothing-sent",
+            Self::Mismatch => "mismatch",
+            Self::Expired => "expired",
             Self::GivenUp => "given-up",
             Self::Pending => "pending",
             Self::NothingTried => "nothing-tried",
@@ -113,11 +130,23 @@ impl Kind {
         }
     }
 
+    /// From when on it is worth another try, where that is known.
+    pub(crate) const fn until(self) -> Option<UnixTime> {
+        match self {
+            Self::NotSent(why) => why.until(),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn exit(self) -> u8 {
         match self {
+            Self::NotSent(Why::NoContact) => 3,
             Self::AlreadyEnrolled
             | Self::LastAuthenticator
             | Self::TooMany
+            | Self::NotSent(_)
+            | Self::Mismatch
+            | Self::Expired
             | Self::GivenUp
             | Self::Pending
             | Self::NothingTried
@@ -127,7 +156,9 @@ impl Kind {
             Self::UnknownUser
             | Self::NotEnrolled
             | Self::UnknownAuthenticator
-            | Self::UnknownCode => 3,
+            | Self::UnknownCode
+            | Self::NoContact
+            | Self::NothingSent => 3,
             Self::NotPermitted => 4,
             Self::Insecure
             | Self::Damaged

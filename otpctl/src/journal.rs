@@ -19,7 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Logs that `what` was done to a user. `rest` is `key=value` pairs; free text in them is quoted by [`quoted`].
 pub(crate) fn note(what: &str, rest: &str, user: &str) -> io::Result<()> {
-    let line = line(what, rest, user, login_uid());
+    write(&line(what, rest, user, login_uid()))
+}
+
+/// Logs what became of a code on its way to a user, which nobody in particular did.
+pub(crate) fn delivery(what: &str, rest: &str, user: &str) -> io::Result<()> {
+    write(&format!("delivery: {what} {rest} user={}", quoted(user)))
+}
+
+fn write(line: &str) -> io::Result<()> {
     let stamp = words::log_stamp(clock::now());
     let pid = std::process::id();
     let message = format!("<{PRIORITY}>{stamp} otpctl[{pid}]: {line}");

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
+use otp::delivery::Channel;
 use otp::store::Store;
+use otp::store::queue::Delivery;
 use serde::Serialize;
 
 use super::{Context, list, watch};
 use crate::cli;
 use crate::failure::{Ending, Failure};
 use crate::house::House;
-use crate::report::installation::Installation;
+use crate::report::installation::{Installation, Sending};
 use crate::report::standing::Status;
+use crate::report::words::Stamp;
 use crate::report::{Answer, Page};
 use crate::{account, clock};
 
@@ -32,7 +35,7 @@ pub(super) fn run(context: Context<'_>, args: &cli::Status) -> Result<Ending, Fa
 #[serde(untagged)]
 pub(super) enum Seen {
     User(Box<Status>),
-    Installation(Installation),
+    Installation(Box<Installation>),
 }
 
 /// Looks once, and keeps nothing open. `progress` hears how many users of how many were read.
@@ -44,7 +47,7 @@ pub(super) fn look(
     let house = House::open(config)?;
     match user {
         Some(user) => of_user(&house, user).map(|status| Seen::User(Box::new(status))),
-        None => of_installation(&house, progress).map(Seen::Installation),
+        None => of_installation(&house, progress).map(|all| Seen::Installation(Box::new(all))),
     }
 }
 
@@ -52,7 +55,32 @@ fn of_user(house: &House, user: &str) -> Result<Status, Failure> {
     let account = account::present_or_kept(user, &house.store)?;
     let record = house.store.read(&account)?;
     let status = Status::of(&record, clock::now(), &house.policy);
-    Ok(status.with_gone(account.uid.is_none()))
+    let status = status.with_gone(account.uid.is_none());
+    let Some(queue) = house.store.queue()? else {
+        return Ok(status);
+    };
+    let told = Channel::ALL.map(|channel| queue.outcome_of(&account.name, channel));
+    let told: Result<Vec<_>, _> = told.into_iter().collect();
+    let told: Vec<_> = told?.into_iter().flatten().collect();
+    Ok(status.with_outcomes(&told))
+}
+
+/// How the sending of codes stands.
+pub(super) fn sending(house: &House) -> Result<Sending, Failure> {
+    let mut sending = Sending {
+        on: house.policy.delivers(),
+        sent_in_last_hour: house.store.sent_lately(clock::now())?,
+        ..Sending::default()
+    };
+    if let Some(queue) = house.store.queue()? {
+        let (waiting, oldest) = queue.waiting()?;
+        sending.waiting = waiting;
+        sending.oldest_at = oldest.map(Stamp);
+        let outcomes = queue.outcomes()?.into_iter();
+        let failed = outcomes.filter(|outcome| outcome.result != Delivery::Sent);
+        sending.failed = failed.count();
+    }
+    Ok(sending)
 }
 
 fn of_installation(
@@ -62,6 +90,7 @@ fn of_installation(
     let mut installation = Installation {
         state_dir: house.policy.state_dir.display().to_string(),
         spool_dir: house.policy.spool_dir.display().to_string(),
+        sending: sending(house)?,
         ..Installation::default()
     };
     let names = house.store.users()?;

@@ -1,4 +1,4 @@
-//! `sweep`: spent codes are deleted, and what crashes left half-made.
+//! `sweep`: spent codes are deleted, those that nobody sent in time too, and what crashes left half-made.
 
 use otp::store::Store;
 
@@ -24,6 +24,9 @@ pub(super) fn run(context: Context<'_>) -> Result<Ending, Failure> {
         }
     }
     house.store.clear_half_made(clock::now())?;
+    if let Some(queue) = house.store.queue()? {
+        queue.sweep(clock::now())?;
+    }
     context.report.answer(&Swept { deleted })?;
     Ok(ending)
 }

@@ -6,7 +6,7 @@ mod diff;
 mod disk;
 mod evidence;
 mod guard;
-mod host;
+pub(super) mod host;
 mod pending;
 mod plan;
 mod wait;

@@ -1,11 +1,14 @@
 //! How a user stands.
 
+use otp::delivery::Channel;
 use otp::issued::{MAX_ATTEMPTS, StoredCode};
 use otp::policy::Policy;
+use otp::store::queue::Outcome;
 use otp::time::UnixTime;
 use otp::verify::Record;
 use serde::Serialize;
 
+use super::contacts::Known as Contact;
 use super::device::Standing;
 use super::words::{self, Stamp};
 use super::{Answer, Page, Tint};
@@ -22,6 +25,8 @@ pub(crate) struct Status {
     pub(crate) locked: bool,
     pub(crate) issued: Vec<Pending>,
     pub(super) recovery_codes_left: Option<usize>,
+    /// Where codes can be sent to her, masked.
+    pub(crate) contacts: Vec<Contact>,
     remembered: Vec<Known>,
     #[serde(skip)]
     recovery_codes: usize,
@@ -54,7 +59,11 @@ pub(crate) struct Pending {
     expires_at: Stamp,
     attempts: u32,
     sends: u32,
+    /// By which channel it was sent, if by any.
+    channel: Option<&'static str>,
     reason: String,
+    #[serde(skip)]
+    sends_at_most: u32,
 }
 
 impl Status {
@@ -72,7 +81,7 @@ impl Status {
         });
         let authenticators = enrollment.map_or(&[][..], |known| &known.authenticators);
         let live = record.issued.iter().filter(|code| code.is_live(now));
-        let mut issued: Vec<Pending> = live.map(Pending::of).collect();
+        let mut issued: Vec<Pending> = live.map(|code| Pending::of(code, policy)).collect();
         issued.sort_by_key(|code| code.expires_at);
         Self {
             user: record.user.to_string(),
@@ -87,6 +96,7 @@ impl Status {
             locked: throttle.failures >= policy.throttle.lock_after,
             issued,
             recovery_codes_left: left,
+            contacts: Contact::masked(&record.contacts, now),
             remembered: remembered(record, now, policy),
             recovery_codes: list.map_or(0, |list| list.digests.len()),
             last: record.state.last.map(|last| Last {
@@ -105,6 +115,19 @@ impl Status {
         self
     }
 
+    /// Says what became of the last code by each channel.
+    pub(crate) fn with_outcomes(mut self, outcomes: &[Outcome]) -> Self {
+        for contact in &mut self.contacts {
+            contact.tell_last(outcomes);
+        }
+        self
+    }
+
+    /// Whether anything is kept of her that is worth a line.
+    pub(crate) fn is_somebody(&self) -> bool {
+        self.enrolled || !self.issued.is_empty() || !self.contacts.is_empty()
+    }
+
     /// How many authenticators of this type she has.
     pub(super) fn authenticators_of(&self, kind: &str) -> usize {
         let all = self.authenticators.iter();
@@ -121,7 +144,9 @@ impl Status {
             Self { locked: true, .. } => ("locked", Tint::Bad),
             _ if held => ("held", Tint::Warning),
             Self { enrolled: true, .. } => ("enrolled", Tint::Plain),
-            _ => ("codes only", Tint::Plain),
+            _ if self.contacts.iter().any(Contact::is_confirmed) => ("sent codes", Tint::Plain),
+            _ if !self.issued.is_empty() => ("codes only", Tint::Plain),
+            _ => ("no code", Tint::Warning),
         }
     }
 
@@ -165,13 +190,15 @@ fn remembered(record: &Record, now: UnixTime, policy: &Policy) -> Vec<Known> {
 }
 
 impl Pending {
-    fn of(code: &StoredCode) -> Self {
+    fn of(code: &StoredCode, policy: &Policy) -> Self {
         Self {
             id: code.id.to_string(),
             expires_at: Stamp(code.expires_at),
             attempts: code.attempts(),
             sends: code.sends,
+            channel: code.channel.map(Channel::name),
             reason: code.reason.clone(),
+            sends_at_most: policy.delivery.sends_per_code,
         }
     }
 
@@ -181,11 +208,12 @@ impl Pending {
             "" => String::new(),
             reason => format!(", \"{}\"", words::printable(reason)),
         };
-        let tried = self.attempts;
-        format!(
-            "{} until {end}, {tried} of {MAX_ATTEMPTS} attempts{reason}",
-            self.id
-        )
+        let sent = self.channel.map_or_else(String::new, |channel| {
+            let (sends, most) = (self.sends, self.sends_at_most);
+            format!(" by {channel}, sent {sends} of {most} times")
+        });
+        let (id, tried) = (&self.id, self.attempts);
+        format!("{id} until {end}{sent}, {tried} of {MAX_ATTEMPTS} attempts{reason}")
     }
 }
 
@@ -233,13 +261,14 @@ impl Answer for Status {
                 &format!("{} until {end}", words::origin(&known.origin)),
             );
         }
+        Contact::rows(&self.contacts, page);
         for (index, code) in self.issued.iter().enumerate() {
             page.row(
                 if index == 0 { "issued" } else { "" },
                 &code.words(page.now()),
             );
         }
-        if !self.enrolled {
+        if !self.enrolled && !self.contacts.iter().any(Contact::is_confirmed) {
             page.paragraph(&format!("Next: otpctl enroll {user}"));
         }
     }
@@ -318,6 +347,10 @@ impl Answer for Listed<'_> {
         }
         if self.status.failures > 0 {
             more.push(words::count(self.status.failures, "failure"));
+        }
+        if self.status.enrolled {
+            let confirmed = self.status.contacts.iter().filter(|one| one.is_confirmed());
+            more.extend(confirmed.map(|one| one.channel.to_owned()));
         }
         if !self.status.issued.is_empty() {
             more.push(words::count(self.status.issued.len() as u64, "issued code"));

@@ -56,6 +56,12 @@ pub(crate) fn log_stamp(time: UnixTime) -> String {
     local(time).strftime("%b %e %H:%M:%S").to_string()
 }
 
+/// A moment for somebody who may be anywhere: "14:32:10 UTC on 2026-11-20".
+pub(crate) fn anywhere(time: UnixTime) -> String {
+    let at = local(time).with_time_zone(TimeZone::UTC);
+    at.strftime("%H:%M:%S UTC on %Y-%m-%d").to_string()
+}
+
 /// The day of a moment: "2026-11-20".
 pub(crate) fn day(time: UnixTime) -> String {
     local(time).date().to_string()

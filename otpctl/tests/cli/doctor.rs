@@ -1,5 +1,6 @@
 //! doctor, on a machine made for it.
 
+mod delivery;
 mod machine;
 mod pam;
 mod sshd;

@@ -12,6 +12,8 @@
 )]
 
 mod codes;
+mod contact;
+mod delivering;
 mod demo;
 mod devices;
 mod docs;

@@ -44,12 +44,44 @@ impl Queue {
         Ok(lock.map(|lock| Turn { lock }))
     }
 
+    /// Whether a process has the right to take entries.
+    pub fn is_attended(&self) -> Result<bool, Error> {
+        let Some(file) = self.root.file(LOCK, Access::Read, Privacy::RootOnly)? else {
+            return Ok(false);
+        };
+        let lock = try_lock(file).map_err(|errno| io(&self.root.path_of(LOCK), "lock", errno))?;
+        Ok(lock.is_none())
+    }
+
     /// The names of entries that nobody has taken yet.
     pub fn untaken(&self, _: &Turn, channel: Channel) -> Result<Vec<String>, Error> {
-        let suffix = format!(".{channel}");
         let mut names = self.new.names()?;
-        names.retain(|name| name.ends_with(&suffix));
+        names.retain(|name| Self::channel_of(name) == Some(channel));
         Ok(names)
+    }
+
+    /// The channel of an entry, by its name.
+    #[must_use]
+    pub fn channel_of(name: &str) -> Option<Channel> {
+        let (_, channel) = name.rsplit_once('.')?;
+        Channel::parse(channel)
+    }
+
+    /// Wipes away what waits under a name that no entry has: nobody would ever take it.
+    pub fn drop_strays(&self, _: &Turn) -> Result<(), Error> {
+        for dir in [&self.new, &self.work] {
+            for name in dir.names()? {
+                if Self::channel_of(&name).is_none() {
+                    dir.wipe(&name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing waits, and nobody works on anything.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.new.names()?.is_empty() && self.work.names()?.is_empty())
     }
 
     /// Takes an entry; `false` if it is gone, or an older one of its name is still being worked on.

@@ -8,7 +8,7 @@ use otp::policy::{DEFAULT_PATH, Policy};
 use otp::store::{Error, FileStore, Store, load_policy};
 use otp::user::UserName;
 
-use super::machine;
+use super::{delivery, machine};
 use crate::account;
 use crate::command::Context;
 use crate::failure::Failure;
@@ -36,6 +36,7 @@ pub(super) fn checks(context: Context<'_>, lacks_nullok: bool) -> Vec<Check> {
         .config
         .map_or(DEFAULT_PATH.to_owned(), |path| path.display().to_string());
     let mut checks = vec![Check::good("policy", shown)];
+    checks.extend(delivery::checks(&policy));
     match FileStore::open(&policy) {
         Ok(store) => checks.extend(store_checks(context, &store, &policy, lacks_nullok)),
         Err(error) => checks.push(Check::fault("store", error.to_string(), mend(&error))),

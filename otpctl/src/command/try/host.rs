@@ -16,12 +16,12 @@ pub(super) const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const UNIT: &str = "ssh.service";
 
 /// Whether systemd runs this machine.
-pub(super) fn has_systemd() -> bool {
+pub(in crate::command) fn has_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
 /// Whether systemctl does this without a complaint.
-pub(super) fn systemctl(args: &[&str]) -> bool {
+pub(in crate::command) fn systemctl(args: &[&str]) -> bool {
     let done = Command::new(SYSTEMCTL)
         .args(args)
         .stdin(Stdio::null())
