@@ -1,5 +1,5 @@
-//! What pam-bindings lacks, and the only unsafe code: a log line, a delay after failure, handing on a password, word from
-//! one hook to another, and memory that is wiped as it is given back.
+//! What pam-bindings lacks, and the only unsafe code: a log line, a delay after failure, handing on a password, what the host
+//! keeps in its environment of PAM, word from one hook to another, and memory that is wiped as it is given back.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -15,6 +15,7 @@ unsafe extern "C" {
     fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
     fn pam_fail_delay(pamh: *mut PamHandle, microseconds: c_uint) -> c_int;
     fn pam_set_item(pamh: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_getenv(pamh: *mut PamHandle, name: *const c_char) -> *const c_char;
     fn pam_set_data(
         pamh: *mut PamHandle,
         name: *const c_char,
@@ -45,6 +46,16 @@ pub(crate) fn set_authtok(pamh: &mut PamHandle, password: &CStr) -> PamResult<()
     // NUL; libpam copies it before it returns and wipes the copy itself.
     let code = unsafe { pam_set_item(pamh, ItemType::AuthTok as c_int, password.as_ptr().cast()) };
     understood(code)
+}
+
+/// What the host has put under this name into the environment of PAM, which is the handle's own and not the process's.
+pub(crate) fn environment<'a>(pamh: &'a PamHandle, name: &CStr) -> Option<&'a CStr> {
+    // SAFETY: the reference is a handle libpam gave us, valid for this call, which reads it and changes nothing; the name is
+    // a string that outlives the call.
+    let value = unsafe { pam_getenv(ptr::from_ref(pamh).cast_mut(), name.as_ptr()) };
+    // SAFETY: what is not null is a string that ends in NUL. It stays until the host or a module puts another value in its
+    // place, which nobody does while we hold the reference: neither runs before we prompt or return.
+    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
 }
 
 /// What a number on the handle is called. Its own, so that nothing else is taken for one.

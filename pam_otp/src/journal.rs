@@ -7,6 +7,7 @@ use otp::journal::{Entry, Severity};
 use crate::account::{Settled, Why};
 use crate::host::PamHost;
 use crate::login::{Exempt, Failure, Host, Outcome};
+use crate::request::Told;
 
 /// Writes the line of a login, if it has one.
 pub(crate) fn write(outcome: &Outcome, host: &PamHost<'_>) {
@@ -16,6 +17,11 @@ pub(crate) fn write(outcome: &Outcome, host: &PamHost<'_>) {
 /// Writes the line of an account line, if it has one.
 pub(crate) fn write_account(settled: &Settled, host: &PamHost<'_>) {
     send(what_of_account(settled), host);
+}
+
+/// Writes the line of a request for a code.
+pub(crate) fn write_request(told: &Told<'_>, host: &PamHost<'_>) {
+    send(Some(what_of_request(told)), host);
 }
 
 fn send(entry: Option<Entry>, host: &PamHost<'_>) {
@@ -56,15 +62,35 @@ fn what_of_account(settled: &Settled) -> Option<Entry> {
     })
 }
 
+fn what_of_request(told: &Told<'_>) -> Entry {
+    match told {
+        Told::Sent(channel) => Entry::plain(Severity::Info, format!("requested channel={channel}")),
+        Told::Refused(why) => not_requested(why.name()),
+        Told::Enough => not_requested("enough"),
+        Told::Failed(failure) => what_failed("not requested", failure),
+    }
+}
+
+fn not_requested(reason: &str) -> Entry {
+    Entry::plain(Severity::Notice, format!("not requested reason={reason}"))
+}
+
 fn what_of_failure(failure: &Failure) -> Entry {
+    what_failed("refused", failure)
+}
+
+/// What was not done, and what keeps us from knowing whether it should be.
+fn what_failed(not_done: &str, failure: &Failure) -> Entry {
+    let unavailable = |severity, text: &str| {
+        let verdict = format!("{not_done} reason=unavailable");
+        Entry::explained(severity, &verdict, text)
+    };
     match failure {
-        Failure::Unavailable(text) => Entry::unavailable(Severity::Error, text),
+        Failure::Unavailable(text) => unavailable(Severity::Error, text),
         // Somebody closed the window or pressed Ctrl-C: nothing to mend.
-        Failure::NoConversation => {
-            Entry::unavailable(Severity::Notice, "the conversation was broken off")
-        }
-        Failure::Fault(text) => Entry::unavailable(Severity::Error, text),
-        Failure::Panic => Entry::unavailable(
+        Failure::NoConversation => unavailable(Severity::Notice, "the conversation was broken off"),
+        Failure::Fault(text) => unavailable(Severity::Error, text),
+        Failure::Panic => unavailable(
             Severity::Error,
             "an internal fault of pam_otp: please report it",
         ),
@@ -74,6 +100,8 @@ fn what_of_failure(failure: &Failure) -> Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use otp::delivery::Channel;
+    use otp::request::Why;
 
     fn written(outcome: Outcome) -> Option<(u8, String)> {
         let remote = "192.0.2.9".parse().ok();
@@ -102,5 +130,28 @@ mod tests {
         assert_eq!(failed(Failure::Fault("odd")), (3, line("odd")));
         let panic = line("an internal fault of pam_otp: please report it");
         assert_eq!(failed(Failure::Panic), (3, panic));
+    }
+
+    #[test]
+    fn lines_of_requests_are_as_documented() {
+        let line = |told: Told<'_>| {
+            let entry = what_of_request(&told);
+            let remote = "198.51.100.7".parse().ok();
+            (entry.severity.number(), entry.line(remote, b"alice"))
+        };
+        let told = |text: &str| format!("{text} rhost=198.51.100.7 user=\"alice\"");
+        assert_eq!(
+            line(Told::Sent(Channel::Sms)),
+            (6, told("requested channel=sms"))
+        );
+        assert_eq!(
+            line(Told::Refused(Why::NoContact)),
+            (5, told("not requested reason=no-contact"))
+        );
+        assert_eq!(line(Told::Enough), (5, told("not requested reason=enough")));
+        let failure = Failure::Unavailable("x: why".to_owned());
+        let text =
+            "not requested reason=unavailable rhost=198.51.100.7 what=\"x: why\" user=\"alice\"";
+        assert_eq!(line(Told::Failed(&failure)), (3, text.to_owned()));
     }
 }

@@ -20,6 +20,7 @@ mod machine;
 mod mark;
 mod options;
 mod panics;
+mod request;
 mod stack;
 
 use std::ffi::CStr;

@@ -2,9 +2,11 @@
 
 use std::ffi::CString;
 use std::path::Path;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Instant, SystemTime};
 
 use nix::unistd::{self, Gid, Group, User};
+use otp::delivery::Channel;
 use otp::enrollment::{Authenticator, Generation, Kind, RecoveryList};
 use otp::history::History;
 use otp::hotp::{Algorithm, CodeLength};
@@ -14,9 +16,11 @@ use otp::origin::Origin;
 use otp::passcode::{Passcode, RecoveryCode};
 use otp::passwd;
 use otp::policy::Policy;
+use otp::request::Why;
 use otp::secret::Secret;
 use otp::state::AuthenticatorState;
-use otp::store::{self, Enrolled, FileStore, NewEnrollment, Place, Store};
+use otp::store::{self, Ask, Enrolled, FileStore, NewEnrollment, Place, Store};
+use otp::store::{Requested, Sent, Whereabouts};
 use otp::time::{Period, UnixTime};
 use otp::user::Account;
 use otp::verify::Verdict;
@@ -26,6 +30,7 @@ use rand::rngs::SysRng;
 
 use crate::first_login::{RECOVERY_CODES, Registry};
 use crate::login::{Failure, Machine};
+use crate::request::Post;
 
 /// What an authenticator is called that was given no name.
 const FIRST_NAME: &str = "app";
@@ -132,6 +137,54 @@ impl Registry for ThisMachine {
     }
 }
 
+impl Post for ThisMachine {
+    fn sends(&self, _: &Policy) -> bool {
+        // Whoever runs a set-user-ID program can stop it in the middle, with the locks of everybody who asks.
+        unistd::geteuid().is_root() && unistd::getuid().is_root()
+    }
+
+    fn request(
+        &self,
+        typed: &[u8],
+        account: Option<&Account>,
+        channel: Option<Channel>,
+        origin: Origin,
+        policy: &Policy,
+    ) -> Result<Requested, Failure> {
+        let store = open(policy)?;
+        let Some(account) = account else {
+            store.request_nobody(typed);
+            return Ok(Requested::Refused(Why::NoContact));
+        };
+        let ask = Ask {
+            channel,
+            origin,
+            host: host_name(),
+        };
+        let mut rng = random()?;
+        let requested = store.request_code(account, &ask, policy, now, &mut rng);
+        requested.map_err(unavailable)
+    }
+
+    fn whereabouts(
+        &self,
+        account: &Account,
+        sent: &Sent,
+        policy: &Policy,
+    ) -> Result<Whereabouts, Failure> {
+        let store = open(policy)?;
+        store.whereabouts(account, sent).map_err(unavailable)
+    }
+
+    fn moment(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wait_until(&self, moment: Instant) {
+        thread::sleep(moment.saturating_duration_since(Instant::now()));
+    }
+}
+
 /// The groups she is in, her own among them.
 fn groups_of(account: &Account) -> Result<Vec<Gid>, Failure> {
     let failed =
@@ -155,7 +208,8 @@ fn random() -> Result<UnwrapErr<SysRng>, Failure> {
 fn host_name() -> String {
     let name = unistd::gethostname().ok();
     let name = name.and_then(|name| name.into_string().ok());
-    let plain = |name: &String| !name.is_empty() && !name.contains(':');
+    let odd = |letter: char| letter == ':' || letter.is_control();
+    let plain = |name: &String| !name.is_empty() && !name.contains(odd);
     name.filter(plain).unwrap_or_else(|| "localhost".to_owned())
 }
 

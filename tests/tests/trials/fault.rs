@@ -48,7 +48,7 @@ pub fn says_what_failed(lines: &[String]) -> bool {
     lines.iter().any(says)
 }
 
-fn ended_in_order(call: &Call, ended: &Ended) -> Result<(), String> {
+pub fn ended_in_order(call: &Call, ended: &Ended) -> Result<(), String> {
     if ended.hung {
         return Err("it hangs".to_owned());
     }

@@ -8,6 +8,7 @@ mod first_login;
 mod kill;
 mod logins;
 mod race;
+mod requests;
 mod verbs;
 
 use std::env;
