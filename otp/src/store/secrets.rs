@@ -1,6 +1,8 @@
 //! The file of a user's authenticators and recovery codes: TOML, so that an administrator can read it.
 //! FILEFORMAT.md has the keys. What is wrong with it is told by line, never with its text.
 
+mod written;
+
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -23,11 +25,15 @@ const VERSION: u64 = 1;
 /// A file of secrets is never longer, in bytes.
 pub(super) const MAX_SECRETS: usize = 16 * 1024;
 
+/// The first line of the file.
+const WRITTEN_BY: &str =
+    "# Written by otpctl, read at every login. FILEFORMAT.md in the documentation has the keys.\n";
+
 /// The text of the file. Wiped on drop.
 pub(super) fn text(uid: u32, enrollment: &Enrollment) -> Zeroizing<String> {
     // Allocated once: growing would leave copies of the secret behind.
     let mut out = Zeroizing::new(String::with_capacity(MAX_SECRETS));
-    out.push_str("# Written by otpctl, read at every login. FILEFORMAT.md in the documentation has the keys.\n");
+    out.push_str(WRITTEN_BY);
     out.push_str(&format!("format = {VERSION}\nuid = {uid}\n"));
     for authenticator in &enrollment.authenticators {
         authenticator_to(&mut out, authenticator);
@@ -93,6 +99,14 @@ pub(super) fn parse(content: &[u8], path: &Path) -> Result<(u32, Enrollment), Er
     let source = Source { content, path };
     let text = std::str::from_utf8(content)
         .map_err(|error| source.damaged(error.valid_up_to(), "it is not UTF-8"))?;
+    match written::read(text) {
+        Some(read) => Ok(read),
+        None => parse_toml(text, source),
+    }
+}
+
+/// Reads it whatever way it was written.
+fn parse_toml(text: &str, source: Source<'_>) -> Result<(u32, Enrollment), Error> {
     let document = DeTable::parse(text).map_err(|error| {
         // The parser's own words quote the line.
         source.damaged(error.span().map_or(0, |span| span.start), "it is not TOML")
@@ -107,7 +121,7 @@ pub(super) fn parse(content: &[u8], path: &Path) -> Result<(u32, Enrollment), Er
         1..=VERSION => {}
         found => {
             return Err(Error::Newer {
-                path: path.to_path_buf(),
+                path: source.path.to_path_buf(),
                 found: u32::try_from(found).unwrap_or(u32::MAX),
                 known: 1,
             });
@@ -189,6 +203,12 @@ fn recovery_from(table: Table<'_>) -> Result<RecoveryList, Error> {
     })
 }
 
+fn generation(text: &str) -> Option<Generation> {
+    let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bits = u64::from_str_radix(text, 16).ok().filter(|_| is_hex);
+    bits.map(Generation::from_bits)
+}
+
 /// The file, for saying where something is wrong.
 #[derive(Clone, Copy)]
 struct Source<'a> {
@@ -245,13 +265,7 @@ impl<'a> Table<'a> {
     }
 
     fn generation(&self) -> Result<Generation, Error> {
-        let text = self.text("generation")?;
-        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        u64::from_str_radix(text, 16)
-            .ok()
-            .filter(|_| is_hex)
-            .map(Generation::from_bits)
-            .ok_or_else(|| self.wrong("generation"))
+        generation(self.text("generation")?).ok_or_else(|| self.wrong("generation"))
     }
 
     fn table(&self, key: &str) -> Result<Option<Table<'a>>, Error> {
@@ -415,6 +429,79 @@ mod tests {
         assert!(why(&unknown).ends_with("type is missing or wrong"));
     }
 
+    /// As most files are: with nothing in them that is escaped.
+    fn plain() -> String {
+        let mut plain = enrollment();
+        plain.authenticators[0].issuer = "älice's corp".to_owned();
+        let mut token = plain.authenticators[0].clone();
+        token.kind = Kind::Hotp;
+        plain.authenticators.push(token);
+        text(1000, &plain).to_string()
+    }
+
+    /// What the quick reader takes the TOML parser takes for the same. Whether it was taken.
+    fn taken_for_the_same(content: &str) -> bool {
+        let Some((uid, quickly)) = written::read(content) else {
+            return false;
+        };
+        let path = Path::new("x");
+        let content = content.as_bytes();
+        let slowly = parse_toml(
+            std::str::from_utf8(content).unwrap(),
+            Source { content, path },
+        );
+        let (same_uid, slowly) = slowly.unwrap();
+        assert_eq!(*text(uid, &quickly), *text(same_uid, &slowly));
+        true
+    }
+
+    #[test]
+    fn what_was_written_is_read_without_the_toml_parser() {
+        assert!(taken_for_the_same(&plain()));
+        let mut bare = enrollment();
+        bare.authenticators[0].issuer.clear();
+        bare.recovery = None;
+        assert!(taken_for_the_same(&text(0, &bare)));
+        let escaped = text(1000, &enrollment());
+        assert!(!taken_for_the_same(&escaped));
+    }
+
+    #[test]
+    fn what_somebody_edited_is_left_to_the_toml_parser() {
+        for (from, to) in [
+            ("digits = 8", "digits = 08"),
+            ("digits = 8", "digits = +8"),
+            ("digits = 8", "digits = 0x8"),
+            ("digits = 8", "digits = 8 # eight"),
+            ("digits = 8", "digits = "),
+            ("digits = 8", "digits = 8\nperiod = 30"),
+            ("uid = 1000", "uid = 1_000"),
+            ("uid = 1000", "uid = 4294967296"),
+            ("uid = 1000", "uid = 1000\r"),
+            ("uid = 1000", "uid = 1000\nuid = 1000"),
+            (" = 1800000000", " = 18446744073709551615"),
+            ("format = 1", "format = 0"),
+            ("format = 1", "format = 2"),
+            ("corp\"", "corp"),
+            ("corp\"", "corp\\\""),
+            ("corp\"", "corp\"\""),
+            ("corp\"", "corp\u{7f}\""),
+            ("corp\"", "corp\u{1}\""),
+            ("corp\"", "corp\t\""),
+            ("\"ab", "\"AB"),
+            ("\",\n]", "\"\n]"),
+            ("]\n", "]\n\n"),
+            ("]\n", "]\nmore = 1\n"),
+            ("[[authenticator]]", "[authenticator]"),
+            ("\"totp\"", "\"morse\""),
+            ("# Written", "# Edited"),
+        ] {
+            let edited = plain().replace(from, to);
+            assert_ne!(edited, plain(), "{from}");
+            assert!(!taken_for_the_same(&edited), "{to}");
+        }
+    }
+
     #[test]
     fn a_newer_format_is_refused_by_name() {
         let newer = "format = 2\nsomething = \"else\"\n";
@@ -422,6 +509,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_edit_is_read_otherwise_than_the_toml_parser_reads_it(
+            at in 0..1700_usize,
+            gone in 0..12_usize,
+            new in prop::sample::select(vec![
+                "", "0", "7", "a", "\"", "\\", "\n", "\r\n", "\t", " ", "#", "=", "é", "\u{80}", "\u{7f}", "]", "[",
+            ]),
+        ) {
+            let before = plain();
+            let (start, end) = (at.min(before.len()), (at + gone).min(before.len()));
+            let bytes = [&before.as_bytes()[..start], new.as_bytes(), &before.as_bytes()[end..]];
+            if let Ok(edited) = String::from_utf8(bytes.concat()) {
+                taken_for_the_same(&edited);
+            }
+        }
+
         #[test]
         fn no_change_of_a_byte_panics(at in 0..900_usize, byte: u8) {
             let mut bytes = text(1000, &enrollment()).as_bytes().to_vec();
