@@ -95,7 +95,9 @@ pub fn all_at_once(trial: &str, module: &str, processes: u32) -> AtOnce {
         .map(|process| {
             child(|| {
                 let share = (0..LOGINS).filter(|index| index % processes == process);
-                let accepted = share.filter(|index| login(&service, *index).accepted).count();
+                let accepted = share
+                    .filter(|index| login(&service, *index).accepted)
+                    .count();
                 i32::try_from(accepted).unwrap()
             })
         })
