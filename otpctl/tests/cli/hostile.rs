@@ -81,6 +81,18 @@ const VERBS: &[(&[&str], bool)] = &[
     (&["enroll", "alice", "--replace"], false),
     (&["enroll", "alice"], false),
     (&["issue", "alice"], false),
+    (&["issue", "alice", "--send", "sms"], false),
+    (&["contact", "alice"], false),
+    (
+        &[
+            "contact",
+            "alice",
+            "--email",
+            "alice@example.org",
+            "--confirmed",
+        ],
+        false,
+    ),
     (&["recovery", "alice"], false),
     (&["show", "alice"], false),
     (&["explain", "alice"], false),
@@ -90,6 +102,38 @@ const VERBS: &[(&[&str], bool)] = &[
     (&["sweep"], true),
     (&["revoke", "alice"], true),
     (&["revoke", "--everyone", "--yes"], true),
+    (&["remove", "alice", "--yes"], true),
+];
+
+/// The same, of those that read where codes can be sent to her. A login does not, once there is something to answer with.
+const OF_CONTACTS: &[(&[&str], bool)] = &[
+    (&["status", "alice"], false),
+    (&["list"], false),
+    (&["contact", "alice"], false),
+    (
+        &[
+            "contact",
+            "alice",
+            "--email",
+            "alice@example.org",
+            "--confirmed",
+        ],
+        false,
+    ),
+    (
+        &[
+            "contact",
+            "alice",
+            "--sms",
+            "+4917099999999",
+            "--confirmed",
+            "--yes",
+        ],
+        false,
+    ),
+    (&["contact", "alice", "--confirm", "sms"], false),
+    (&["contact", "alice", "--remove", "sms", "--yes"], false),
+    (&["issue", "alice", "--send", "sms"], false),
     (&["remove", "alice", "--yes"], true),
 ];
 
@@ -112,6 +156,8 @@ fn scene(machine: &Machine) -> PathBuf {
     fs::write("/etc/security/otp.toml", "").unwrap();
     machine.otpctl(&["enroll", "alice"]).exits(0);
     machine.otpctl(&["issue", "alice"]).exits(0);
+    let number = ["contact", "alice", "--sms", "+4917012344711", "--confirmed"];
+    machine.otpctl(&number).exits(0);
     fs::create_dir_all("/run/pam_otp/state").unwrap();
     fs::set_permissions("/run/pam_otp/state", Permissions::from_mode(0o700)).unwrap();
     fs::copy(format!("{LIB}/state/alice"), "/run/pam_otp/state/alice").unwrap();
@@ -131,7 +177,7 @@ fn clear(at: &Path) {
 }
 
 /// Puts each of these in a place, and tries every verb on it.
-fn try_each(machine: &Machine, place: &str, things: &[(&str, Put)]) {
+fn try_each(machine: &Machine, place: &str, things: &[(&str, Put)], verbs: &[(&[&str], bool)]) {
     for (thing, put) in things {
         let code = scene(machine);
         let at = Path::new(place);
@@ -143,7 +189,7 @@ fn try_each(machine: &Machine, place: &str, things: &[(&str, Put)]) {
             let doctor = run(machine, &["doctor", "sshd"]).exits(1);
             let named = doctor.out.contains(at.to_str().unwrap()) || doctor.out.contains("alice");
             assert!(named, "doctor with {thing} at {}: {doctor:?}", at.display());
-            for (verb, may_delete) in VERBS {
+            for (verb, may_delete) in verbs {
                 let what = format!("otpctl {} with {thing} at {}", verb.join(" "), at.display());
                 let said = run(machine, verb);
                 assert!(
@@ -181,6 +227,18 @@ fn content(path: &Path) -> Vec<u8> {
 }
 
 #[test]
+fn hostile_files_in_the_place_of_contacts_are_refused_by_name_and_remove_takes_them_away() {
+    on_a_machine(|machine| {
+        try_each(
+            machine,
+            "/var/lib/pam_otp/contacts/alice",
+            FILES,
+            OF_CONTACTS,
+        );
+    });
+}
+
+#[test]
 fn hostile_files_wherever_the_command_reads_are_refused_by_name_at_once() {
     on_a_machine(|machine| {
         for place in [
@@ -193,7 +251,7 @@ fn hostile_files_wherever_the_command_reads_are_refused_by_name_at_once() {
             "/run/pam_otp/state/alice",
             "a code",
         ] {
-            try_each(machine, place, FILES);
+            try_each(machine, place, FILES, VERBS);
         }
     });
 }
@@ -209,7 +267,7 @@ fn hostile_directories_wherever_the_command_reads_are_refused_by_name_at_once() 
             "/var/spool/pam_otp/alice",
             "/run/pam_otp/state",
         ] {
-            try_each(machine, place, DIRECTORIES);
+            try_each(machine, place, DIRECTORIES, VERBS);
         }
     });
 }
@@ -225,7 +283,7 @@ fn a_gigabyte_of_nothing_is_refused_by_name_at_once() {
             "/run/pam_otp/state/alice",
             "a code",
         ] {
-            try_each(machine, place, SPARSE);
+            try_each(machine, place, SPARSE, VERBS);
         }
     });
 }
