@@ -82,7 +82,7 @@ pub(crate) enum Verb {
 
     /// Show how a user stands, or without a user the whole installation
     ///
-    /// Never shows a secret. With a user: enrolment, last use, how far her phone's clock was off, failures and holds, contacts (masked), issued and sent codes with their expiry, recovery codes left. Without one: how many users and codes there are, and what waits to be sent. With --watch it is drawn anew until Ctrl-C or q; with --json, and where there is no terminal, that is one JSON object a line. What cannot be read meanwhile is said, and it goes on; nothing is locked in between.
+    /// Never shows a secret. With a user: enrolment, last use, how far her phone's clock was off, failures and holds, contacts (masked), issued and sent codes with their expiry, recovery codes left. Without one: how many users and codes there are, and what waits to be sent. With --watch it is drawn anew until Ctrl-C or q; with --json, and where there is no terminal, that is one JSON object a line. What cannot be read meanwhile is said, and it goes on; nothing is locked in between. Without root it shows how you stand yourself, as otpd(8) tells it.
     #[command(
         after_help = "Example: otpctl status alice\nWhile she tries: otpctl status alice --watch"
     )]

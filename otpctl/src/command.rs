@@ -43,7 +43,7 @@ pub(crate) struct Context<'a> {
 
 /// Does what was asked.
 pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
-    if needs_root(&cli.verb) && !geteuid().is_root() {
+    if needs_root(cli) && !geteuid().is_root() {
         return Err(Failure::new(
             Kind::NotPermitted,
             format!("needs root: sudo {}", again()),
@@ -83,9 +83,14 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
     }
 }
 
-/// The demonstrations touch nothing, and the policy is there for everybody to read.
-const fn needs_root(verb: &Verb) -> bool {
-    !matches!(verb, Verb::Demo(_) | Verb::Policy(_) | Verb::Completions(_))
+/// The demonstrations touch nothing, the policy is there for everybody to read, and how one stands oneself otpd tells, which
+/// has its own policy.
+fn needs_root(cli: &Cli) -> bool {
+    match &cli.verb {
+        Verb::Demo(_) | Verb::Policy(_) | Verb::Completions(_) => false,
+        Verb::Status(args) => cli.config.is_some() || !status::is_about_oneself(args),
+        _ => true,
+    }
 }
 
 /// The command as it was typed, to copy; without its arguments where a shell would read them otherwise.

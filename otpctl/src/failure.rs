@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use otp::door::client::NoAnswer;
 use otp::request::Why;
 use otp::store::{Error, PolicyError};
 use otp::time::UnixTime;
@@ -229,6 +230,16 @@ impl From<Error> for Failure {
             Error::Busy { .. } => Kind::Busy,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Unsafe(error) => error.into(),
+            NoAnswer::Busy(_) | NoAnswer::Slow(_) => Self::new(Kind::Busy, error.to_string()),
+            _ => Self::new(Kind::Io, error.to_string()),
+        }
     }
 }
 

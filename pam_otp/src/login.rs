@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use otp::history::History;
+use otp::judging::{Sight, Way};
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::{Demand, Policy, Visit};
@@ -94,25 +95,6 @@ pub(crate) trait Host {
     fn left(&self) -> Option<Mark>;
     /// Shows a line. Whether it is seen nobody knows: a host may do without.
     fn say(&mut self, text: &str);
-}
-
-/// A look at what is kept of a user.
-pub(crate) struct Sight {
-    /// There is something she could answer with.
-    pub(crate) can_answer: bool,
-    /// A code of hers was accepted from there, not long ago.
-    pub(crate) is_remembered: bool,
-    /// What she may be told.
-    pub(crate) history: History,
-}
-
-/// The way an answer came.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
-    /// From where.
-    pub(crate) origin: Origin,
-    /// By which service, if its name can be kept.
-    pub(crate) service: Option<Service>,
 }
 
 /// The machine a login is for.

@@ -10,9 +10,11 @@ use otp::delivery::Channel;
 use otp::enrollment::{Authenticator, Generation, Kind, RecoveryList};
 use otp::history::History;
 use otp::hotp::{Algorithm, CodeLength};
+use otp::judging::{self, Sight, Way};
 use otp::keyed::DigestKey;
 use otp::origin::Origin;
 use otp::passcode::{Passcode, RecoveryCode};
+use otp::passwd;
 use otp::policy::Policy;
 use otp::request::Why;
 use otp::secret::Secret;
@@ -20,14 +22,14 @@ use otp::state::AuthenticatorState;
 use otp::store::{self, Ask, Enrolled, FileStore, NewEnrollment, Place, Store};
 use otp::store::{Requested, Sent, Whereabouts};
 use otp::time::{Period, UnixTime};
-use otp::user::{Account, UserName};
-use otp::verify::{self, Attempt, Changes, Reason, Record, Verdict};
+use otp::user::Account;
+use otp::verify::Verdict;
 use rand::TryRng;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
 use crate::first_login::{RECOVERY_CODES, Registry};
-use crate::login::{Failure, Machine, Sight, Way};
+use crate::login::{Failure, Machine};
 use crate::request::Post;
 
 /// What an authenticator is called that was given no name.
@@ -44,27 +46,7 @@ impl Machine for ThisMachine {
     }
 
     fn account(&self, typed: &[u8]) -> Result<Option<Account>, Failure> {
-        // What cannot be a name is nobody's, and is not put to NSS.
-        let name = std::str::from_utf8(typed).ok();
-        let Some(name) = name.and_then(|name| UserName::parse(name).ok()) else {
-            return Ok(None);
-        };
-        let user = unistd::User::from_name(name.as_str())
-            .map_err(|error| Failure::Unavailable(format!("cannot look up the user: {error}")))?;
-        let Some(user) = user else {
-            return Ok(None);
-        };
-        match UserName::parse(&user.name) {
-            // A name the database spells in something else than UTF-8 would be read as another's.
-            Ok(name) if !user.name.contains('\u{fffd}') => Ok(Some(Account {
-                name,
-                uid: Some(user.uid.as_raw()),
-            })),
-            _ => {
-                let why = "the passwd database spells the user's name in a way no record can have";
-                Err(Failure::Unavailable(why.to_owned()))
-            }
-        }
+        passwd::account(typed).map_err(|error| Failure::Unavailable(error.to_string()))
     }
 
     fn is_member(&self, account: &Account, groups: &[String]) -> Result<bool, Failure> {
@@ -86,13 +68,7 @@ impl Machine for ThisMachine {
     }
 
     fn look(&self, account: &Account, origin: Origin, policy: &Policy) -> Result<Sight, Failure> {
-        let record = open(policy)?.read(account).map_err(unavailable)?;
-        let now = now();
-        Ok(Sight {
-            can_answer: record.can_answer(now),
-            is_remembered: record.is_remembered(&origin, now, policy),
-            history: History::of(&record, &Changes::default()),
-        })
+        judging::look(account, origin, policy, now).map_err(unavailable)
     }
 
     fn judge(
@@ -103,25 +79,7 @@ impl Machine for ThisMachine {
         way: Way,
         policy: &Policy,
     ) -> Result<(Verdict, History), Failure> {
-        // A store that is not in order answers everybody alike, so it is opened for those nobody knows, too; and they take
-        // as long to refuse.
-        let store = open(policy)?;
-        let judge = |record: &Record| {
-            let now = now();
-            let attempt = Attempt {
-                passcode,
-                origin: way.origin,
-                now,
-            };
-            let outcome = verify::verify(record, &attempt, policy).by(way.service);
-            let history = History::of(record, &outcome.changes);
-            ((outcome.verdict, history), outcome.changes)
-        };
-        let Some(account) = account else {
-            store.update_nobody(typed, judge);
-            return Ok((Verdict::Refused(Reason::NotEnrolled), History::default()));
-        };
-        store.update(account, judge).map_err(unavailable)
+        judging::judge(typed, account, passcode, way, policy, now).map_err(unavailable)
     }
 
     fn real_uid(&self) -> u32 {

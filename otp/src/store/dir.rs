@@ -32,7 +32,7 @@ static TURN: AtomicU32 = AtomicU32::new(0);
 
 /// Who else may touch a thing.
 #[derive(Clone, Copy)]
-pub(super) enum Privacy {
+pub(crate) enum Privacy {
     /// Others may read it, only root may write it: the policy, and the directories on the way.
     RootWrites,
     /// Nobody but root may even read it.
@@ -68,19 +68,19 @@ pub(super) enum Access {
 }
 
 /// A directory that was found safe, and its path for error messages.
-pub(super) struct Dir {
+pub(crate) struct Dir {
     fd: OwnedFd,
     path: PathBuf,
 }
 
 impl Dir {
     /// Opens a directory by its absolute path, checking every component on the way from the root.
-    pub(super) fn open(path: &Path, privacy: Privacy) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, privacy: Privacy) -> Result<Self, Error> {
         Self::walk(path, privacy, false)
     }
 
     /// The same, making what is missing: root's, as private as `privacy` asks, directories on the way 0700.
-    pub(super) fn open_or_create(path: &Path, privacy: Privacy) -> Result<Self, Error> {
+    pub(crate) fn open_or_create(path: &Path, privacy: Privacy) -> Result<Self, Error> {
         Self::walk(path, privacy, true)
     }
 
@@ -239,6 +239,18 @@ impl Dir {
         match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) if is(&stat, SFlag::S_IFLNK) => Err(insecure(&path, "it is a symbolic link")),
             Ok(stat) => audit_file(&stat, &path, privacy).map(|()| true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(io(&path, "look at", errno)),
+        }
+    }
+
+    /// Whether there is a socket of root's. Others may write to it: that is how they ask.
+    pub(crate) fn has_socket(&self, name: &str) -> Result<bool, Error> {
+        let path = self.path_of(name);
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) if !is(&stat, SFlag::S_IFSOCK) => Err(insecure(&path, "it is not a socket")),
+            Ok(stat) if stat.st_uid != 0 => Err(insecure(&path, "it does not belong to root")),
+            Ok(_) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(io(&path, "look at", errno)),
         }

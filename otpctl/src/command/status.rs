@@ -3,14 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
+use nix::unistd::{User, geteuid};
 use otp::delivery::Channel;
-use otp::store::Store;
+use otp::door::client::{Door, NoAnswer};
+use otp::door::wire::{Answer as Told, Asker, Question};
+use otp::origin::Origin;
+use otp::passwd;
 use otp::store::queue::Delivery;
+use otp::store::{Store, load_policy};
 use serde::Serialize;
 
 use super::{Context, list, watch};
 use crate::cli;
-use crate::failure::{Ending, Failure};
+use crate::failure::{Ending, Failure, Kind};
 use crate::house::House;
 use crate::report::installation::{Installation, Sending};
 use crate::report::standing::Status;
@@ -44,10 +49,55 @@ pub(super) fn look(
     user: Option<&str>,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Seen, Failure> {
+    if !geteuid().is_root() {
+        return of_oneself().map(|status| Seen::User(Box::new(status)));
+    }
     let house = House::open(config)?;
     match user {
         Some(user) => of_user(&house, user).map(|status| Seen::User(Box::new(status))),
         None => of_installation(&house, progress).map(|all| Seen::Installation(Box::new(all))),
+    }
+}
+
+/// Whether this is about whoever runs us.
+pub(super) fn is_about_oneself(args: &cli::Status) -> bool {
+    let Some(user) = &args.user else {
+        return true;
+    };
+    let account = passwd::account(user.as_bytes());
+    account.is_ok_and(|account| account.and_then(|it| it.uid) == Some(geteuid().as_raw()))
+}
+
+/// How whoever runs us stands. The store is root's alone, so otpd is asked.
+fn of_oneself() -> Result<Status, Failure> {
+    let uid = geteuid();
+    let user = match User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => {
+            return Err(Failure::new(
+                Kind::UnknownUser,
+                format!("uid {uid} has no name here"),
+            ));
+        }
+    };
+    let policy = load_policy(None)?.policy;
+    let Some(door) = Door::find(&policy.run_dir)? else {
+        let missing = NoAnswer::NotThere(Door::path(&policy.run_dir));
+        let text = format!("needs root ('sudo otpctl status {user}') or otpd: {missing}");
+        return Err(Failure::new(Kind::NotPermitted, text));
+    };
+    let asker = Asker {
+        user: user.clone().into_bytes(),
+        service: None,
+        remote: None,
+        origin: Origin::Local(uid.as_raw()),
+    };
+    match door.ask(&asker, &Question::Status)? {
+        Told::Stands(standing) => Ok(Status::new(&user, &standing, &policy).of_oneself()),
+        _ => Err(Failure::new(
+            Kind::Io,
+            "otpd cannot tell: its own line in the log says why; ask an administrator of this machine",
+        )),
     }
 }
 

@@ -3,6 +3,7 @@
 use otp::delivery::{Channel, Contact, Contacts, MAX_CONFIRM_ATTEMPTS};
 use otp::policy::Policy;
 use otp::request::Why;
+use otp::standing::Reach;
 use otp::store::Sent;
 use otp::store::queue::{Delivery, Outcome};
 use otp::time::UnixTime;
@@ -70,6 +71,17 @@ impl Known {
                 expires_at: Stamp(pending.expires_at),
                 attempts: pending.attempts,
             }),
+            last: None,
+        }
+    }
+
+    /// One as it is told to the user herself.
+    pub(super) fn told(reach: &Reach) -> Self {
+        Self {
+            channel: reach.channel.name(),
+            address: reach.to.clone(),
+            confirmed_at: reach.confirmed_at.map(Stamp),
+            pending: None,
             last: None,
         }
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 use otp::enrollment::{Authenticator, Generation, Kind};
 use otp::history::History;
 use otp::hotp::{Algorithm, CodeLength};
+use otp::judging::{Sight, Way};
 use otp::origin::Origin;
 use otp::passcode::{Passcode, RecoveryCode};
 use otp::policy::{Parsed, Policy};
@@ -21,7 +22,7 @@ use otp::user::{Account, UserName};
 use otp::verify::Verdict;
 use zeroize::Zeroizing;
 
-use crate::login::{Machine, SecretText, Sight, Way};
+use crate::login::{Machine, SecretText};
 use crate::request::Told;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);

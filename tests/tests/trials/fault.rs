@@ -36,7 +36,7 @@ pub fn is_about_the_log(call: &Call) -> bool {
 
 /// What a denial must leave in the log: that it could not be known, or libpam's word that it cannot load the module
 /// or, with our answer in hand, cannot tell the kernel's audit of it.
-fn says_what_failed(lines: &[String]) -> bool {
+pub fn says_what_failed(lines: &[String]) -> bool {
     let says = |line: &String| {
         let words = [
             "refused reason=unavailable",

@@ -2,6 +2,7 @@
 //! call failing once. A short form of each runs with the other tests; `PAM_OTP_TRIALS=full` runs all of it,
 //! some twenty minutes on two cores.
 
+mod door;
 mod fault;
 mod first_login;
 mod kill;
@@ -20,6 +21,7 @@ fn trial<F: FnOnce()>(trial: F) {
     let programs = || {
         vec![
             sandbox::otpctl().to_path_buf(),
+            sandbox::otpd().to_path_buf(),
             env!("CARGO_BIN_EXE_login").into(),
         ]
     };
