@@ -207,6 +207,23 @@ fn a_line_after_the_password_sends_to_whoever_has_that() {
 }
 
 #[test]
+fn what_pam_env_reads_from_files_comes_too_late_to_vouch_for_anybody() {
+    sandboxed(|| {
+        house(Channel::Sms);
+        fs::write("/etc/environment", "SSH_AUTH_INFO_0=publickey x\n").unwrap();
+        fs::write(
+            "/etc/security/pam_env.conf",
+            "SSH_AUTH_INFO_0 DEFAULT=publickey\n",
+        )
+        .unwrap();
+        let ours = format!("auth required {MODULE} nodelay");
+        stack("sshd", &["auth required pam_env.so readenv=1", &ours]);
+        let report = Login::of("alice").typing("").authenticate();
+        assert_eq!((report.asked.len(), waiting()), (1, 0));
+    });
+}
+
+#[test]
 fn a_program_that_is_not_roots_own_asks_for_nothing() {
     sandboxed(|| {
         if !is_real_root() {
