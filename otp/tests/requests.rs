@@ -974,6 +974,10 @@ fn child() {
             Introduced::Sent(_) => "sent".to_owned(),
             other => panic!("{other:?}"),
         },
+        "nobody" => {
+            house.store().request_nobody(user.as_bytes());
+            String::new()
+        }
         other => panic!("{other}"),
     };
     let name = format!("told.{}", std::process::id());
@@ -1280,4 +1284,37 @@ fn a_code_that_cannot_be_queued_is_withdrawn_and_counted() {
     assert!(house.waiting("alice", Channel::Sms).is_none());
     house.sent("alice", 120);
     assert!(house.accepts("alice", &house.taken("alice", Channel::Sms).code, 121));
+}
+
+/// How often a deed waits for the disk, which is what it takes long for.
+fn flushes(house: &House, deed: &str) -> usize {
+    let trace = house.root.join("trace");
+    let path = trace.to_str().unwrap();
+    let under = ["strace", "-f", "-o", path, "-e", "trace=fsync,fdatasync"];
+    assert!(doing(house, deed, &under).status().unwrap().success());
+    let trace = fs::read_to_string(trace).unwrap();
+    trace.lines().filter(|line| line.contains("sync(")).count()
+}
+
+#[test]
+fn it_takes_as_much_to_send_nothing_as_to_send_a_code() {
+    let house = House::new();
+    house.reach("alice", Channel::Sms, NUMBER);
+    let _ = house.introduce("carol", Channel::Sms, NUMBER);
+    let sent = flushes(&house, "ask alice 0");
+    for deed in [
+        "ask alice 60", // a resend
+        "ask alice 61", // too soon
+        "ask carol 0",  // not confirmed
+        "ask bob 0",    // nothing is kept of him
+        "nobody x 0",   // nobody
+    ] {
+        let flushes = flushes(&house, deed);
+        assert!(flushes.abs_diff(sent) <= 1, "{deed}: {flushes}, not {sent}");
+    }
+    let told = told(&house);
+    assert_eq!(
+        told,
+        ["", "no-contact", "no-contact", "sent", "sent", "too-soon"]
+    );
 }

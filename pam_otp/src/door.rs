@@ -168,9 +168,9 @@ impl Machine for Machinery {
     }
 }
 
+/// Not by the door: whoever is not root's own program has no codes sent.
 impl Post for Machinery {
     fn sends(&self, policy: &Policy) -> bool {
-        // Whoever goes by the door is not root, or not root's own program.
         ThisMachine.sends(policy)
     }
 

@@ -63,37 +63,34 @@ fn what_of_account(settled: &Settled) -> Option<Entry> {
 }
 
 fn what_of_request(told: &Told<'_>) -> Entry {
-    let not_for = |reason: &str| {
-        let verdict = format!("not requested reason={reason}");
-        Entry::plain(Severity::Notice, verdict)
-    };
     match told {
-        Told::Sent(channel) => {
-            let verdict = format!("requested channel={channel}");
-            Entry::plain(Severity::Info, verdict)
-        }
-        Told::Refused(why) => not_for(why.name()),
-        Told::Enough => not_for("enough"),
-        Told::Failed(failure) => {
-            let (severity, text) = why(failure);
-            Entry::explained(severity, "not requested reason=unavailable", text)
-        }
+        Told::Sent(channel) => Entry::plain(Severity::Info, format!("requested channel={channel}")),
+        Told::Refused(why) => not_requested(why.name()),
+        Told::Enough => not_requested("enough"),
+        Told::Failed(failure) => what_failed("not requested", failure),
     }
 }
 
-fn what_of_failure(failure: &Failure) -> Entry {
-    let (severity, text) = why(failure);
-    Entry::unavailable(severity, text)
+fn not_requested(reason: &str) -> Entry {
+    Entry::plain(Severity::Notice, format!("not requested reason={reason}"))
 }
 
-/// What keeps us from knowing, and how much it matters.
-fn why(failure: &Failure) -> (Severity, &str) {
+fn what_of_failure(failure: &Failure) -> Entry {
+    what_failed("refused", failure)
+}
+
+/// What was not done, and what keeps us from knowing whether it should be.
+fn what_failed(not_done: &str, failure: &Failure) -> Entry {
+    let unavailable = |severity, text: &str| {
+        let verdict = format!("{not_done} reason=unavailable");
+        Entry::explained(severity, &verdict, text)
+    };
     match failure {
-        Failure::Unavailable(text) => (Severity::Error, text),
+        Failure::Unavailable(text) => unavailable(Severity::Error, text),
         // Somebody closed the window or pressed Ctrl-C: nothing to mend.
-        Failure::NoConversation => (Severity::Notice, "the conversation was broken off"),
-        Failure::Fault(text) => (Severity::Error, text),
-        Failure::Panic => (
+        Failure::NoConversation => unavailable(Severity::Notice, "the conversation was broken off"),
+        Failure::Fault(text) => unavailable(Severity::Error, text),
+        Failure::Panic => unavailable(
             Severity::Error,
             "an internal fault of pam_otp: please report it",
         ),
@@ -104,7 +101,7 @@ fn why(failure: &Failure) -> (Severity, &str) {
 mod tests {
     use super::*;
     use otp::delivery::Channel;
-    use otp::request::Why as WhyNot;
+    use otp::request::Why;
 
     fn written(outcome: Outcome) -> Option<(u8, String)> {
         let remote = "192.0.2.9".parse().ok();
@@ -143,21 +140,18 @@ mod tests {
             (entry.severity.number(), entry.line(remote, b"alice"))
         };
         let told = |text: &str| format!("{text} rhost=198.51.100.7 user=\"alice\"");
-        let sent = Told::Sent(Channel::Sms);
-        assert_eq!(line(sent), (6, told("requested channel=sms")));
-        let refused = Told::Refused(WhyNot::NoContact);
-        let no_contact = told("not requested reason=no-contact");
-        assert_eq!(line(refused), (5, no_contact));
-        let enough = told("not requested reason=enough");
-        assert_eq!(line(Told::Enough), (5, enough));
-        let failure = Failure::Unavailable("x: why".to_owned());
         assert_eq!(
-            line(Told::Failed(&failure)),
-            (
-                3,
-                "not requested reason=unavailable rhost=198.51.100.7 what=\"x: why\" user=\"alice\""
-                    .to_owned()
-            )
+            line(Told::Sent(Channel::Sms)),
+            (6, told("requested channel=sms"))
         );
+        assert_eq!(
+            line(Told::Refused(Why::NoContact)),
+            (5, told("not requested reason=no-contact"))
+        );
+        assert_eq!(line(Told::Enough), (5, told("not requested reason=enough")));
+        let failure = Failure::Unavailable("x: why".to_owned());
+        let text =
+            "not requested reason=unavailable rhost=198.51.100.7 what=\"x: why\" user=\"alice\"";
+        assert_eq!(line(Told::Failed(&failure)), (3, text.to_owned()));
     }
 }
