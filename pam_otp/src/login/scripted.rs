@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use otp::delivery::Channel;
 use otp::history::History;
+use otp::judging::{Sight, Way};
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::{Parsed, Policy};
@@ -19,7 +20,7 @@ use otp::user::{Account, UserName};
 use otp::verify::{Acceptance, Method, Reason, Verdict};
 use zeroize::Zeroizing;
 
-use super::{Exempt, Failure, Host, Machine, Outcome, SecretText, Sight, Way, login};
+use super::{Exempt, Failure, Host, Machine, Outcome, SecretText, login};
 use crate::mark::Mark;
 use crate::options::{FirstPass, Options};
 use crate::request::{Post, Told};

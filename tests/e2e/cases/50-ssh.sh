@@ -18,9 +18,9 @@ _key_and_code() { sed 's/^@include common-auth/auth required pam_otp.so/' /etc/p
 
 _two_prompts=('KbdInteractiveAuthentication yes' 'AuthenticationMethods keyboard-interactive')
 
-# ssh_in PROMPT ANSWER ...: logs in and says so.
+# ssh_in PROMPT ANSWER ...: logs in and says so. $level: INFO, ssh's own, for what is told with the last answer.
 _ssh_in() {
-    "$e2e/talk" "$@" -- ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
+    "$e2e/talk" "$@" -- ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o "LogLevel=${level:-ERROR}" \
         -o NumberOfPasswordPrompts=1 -i "$said.key" "$user@127.0.0.1" echo the shell is here >"$said" 2>&1
 }
 _ssh_accepted() {

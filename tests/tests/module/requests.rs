@@ -14,8 +14,8 @@ use tests::crowd::at_once;
 use tests::elsewhen::accepts_all_at;
 use tests::pam::{Asked, ECHO_OFF, Login, Reply, Report, TEXT_INFO, line, line_at, stack};
 use tests::post::{self, AFTER_KEY, contact, hand_over, introduce, send, waiting};
-use tests::processes::start;
-use tests::sandbox::{MODULE, sandboxed};
+use tests::processes::{in_a_child, start};
+use tests::sandbox::{MODULE, is_real_root, sandboxed};
 use tests::syslog::Syslog;
 use tests::users::{Phone, account, move_in, now, store};
 
@@ -203,6 +203,46 @@ fn a_line_after_the_password_sends_to_whoever_has_that() {
         let report = login("alice", "correct horse");
         assert_eq!(report.answer, "PAM_SUCCESS");
         assert_eq!(texts(&report)[1..3], ["One-time code: ", AGAIN]);
+    });
+}
+
+#[test]
+fn what_pam_env_reads_from_files_comes_too_late_to_vouch_for_anybody() {
+    sandboxed(|| {
+        house(Channel::Sms);
+        fs::write("/etc/environment", "SSH_AUTH_INFO_0=publickey x\n").unwrap();
+        fs::write(
+            "/etc/security/pam_env.conf",
+            "SSH_AUTH_INFO_0 DEFAULT=publickey\n",
+        )
+        .unwrap();
+        let ours = format!("auth required {MODULE} nodelay");
+        stack("sshd", &["auth required pam_env.so readenv=1", &ours]);
+        let report = Login::of("alice").typing("").authenticate();
+        assert_eq!((report.asked.len(), waiting()), (1, 0));
+    });
+}
+
+#[test]
+fn a_program_that_is_not_roots_own_asks_for_nothing() {
+    sandboxed(|| {
+        if !is_real_root() {
+            return;
+        }
+        line_at("su", "nodelay after_first_factor");
+        house(Channel::Sms);
+        let asks = || {
+            let report = Login::of("alice").at("su").typing("").authenticate();
+            (report.answer, report.asked.len())
+        };
+        in_a_child(|| {
+            // SAFETY: takes numbers.
+            assert_eq!(unsafe { libc::setresuid(1000, 0, 0) }, 0, "as su is");
+            assert_eq!(asks(), ("PAM_AUTH_ERR", 1));
+        });
+        assert_eq!(waiting(), 0);
+        assert_eq!(asks(), ("PAM_CONV_ERR", 2), "by root it is");
+        assert_eq!(waiting(), 1);
     });
 }
 
