@@ -20,6 +20,8 @@ done
 
 scripts/deb.sh
 scripts/check-deb.sh dist/libpam-otp_*.deb
+say "package: built elsewhere, it is the same"
+scripts/check-reproducible.sh dist/libpam-otp_*.deb
 
 tests/machine/run --built
 
