@@ -23,6 +23,10 @@ scripts/check-deb.sh dist/libpam-otp_*.deb
 say "package: built elsewhere, it is the same"
 scripts/check-reproducible.sh dist/libpam-otp_*.deb
 
+# The other release we say it is for: built there, and logged in to.
+if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = trixie ]; then other=bookworm; else other=trixie; fi
+tests/container/releases.sh "$other"
+
 tests/machine/run --built
 
 # Nothing is left out so far that could be: a machine that can run no container fails here.
