@@ -18,6 +18,8 @@ for playbook in docs/guide/ansible/*.yml; do
     quietly ansible-playbook --syntax-check -i localhost, "$playbook"
 done
 
+scripts/audit.sh --there
+
 scripts/deb.sh
 scripts/check-deb.sh dist/libpam-otp_*.deb
 say "package: built elsewhere, it is the same"

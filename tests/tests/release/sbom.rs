@@ -65,6 +65,7 @@ fn checksums() -> BTreeMap<String, String> {
 fn the_bill_names_all_that_is_linked_and_where_it_is_from() {
     let bom: Value = serde_json::from_str(&printed("1.2.3", "86400", "C")).unwrap();
     assert_eq!(text(&bom, "bomFormat"), "CycloneDX");
+    assert_eq!(text(&bom, "specVersion"), "1.5");
     assert_eq!(text(&bom["metadata"], "timestamp"), "1970-01-02T00:00:00Z");
     assert_eq!(text(&bom["metadata"]["component"], "version"), "1.2.3");
     assert_eq!(told(&bom, "pam_otp.so"), linked_into("pam_otp"));
