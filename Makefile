@@ -1,6 +1,6 @@
 # Every target installs what it lacks with apt and says so first.
 .DEFAULT_GOAL := help
-.PHONY: help demo check test e2e releases audit bench deb install
+.PHONY: help demo check test e2e releases audit bench deb install release
 
 help:
 	@echo 'make demo      see it work in a throw-away container: ssh logins with one-time codes'
@@ -12,6 +12,7 @@ help:
 	@echo 'make audit     licences, sources and advisories of the crates; the bill of materials'
 	@echo 'make bench     what a login costs, beside pam_google_authenticator, pam_oath and pam_permit'
 	@echo 'make deb       dist/libpam-otp_<version>_<arch>.deb'
+	@echo 'make release VERSION=X.Y.Z   checks, tags, and collects what is published in dist/ (DRY_RUN=1: a trial)'
 	@echo 'make install   builds that package and installs it (sudo make install)'
 
 demo:
@@ -40,3 +41,6 @@ deb:
 
 install:
 	@scripts/install.sh
+
+release:
+	@scripts/release.sh
