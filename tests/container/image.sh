@@ -16,13 +16,15 @@ choose_base() {
     fi
 }
 
+package() { realpath "${DEB:-$(echo "$root"/dist/libpam-otp_*.deb)}"; }
+
 make_image() {
     local base context name
     name=localhost/pam-otp-test:$(suite)
     base=$(choose_base)
     context=$(mktemp -d)
     cp "$root/tests/container/packages" "$root/tests/container/Containerfile" "$context/"
-    cp "${DEB:-$(echo "$root"/dist/libpam-otp_*.deb)}" "$context/libpam-otp.deb"
+    cp "$(package)" "$context/libpam-otp.deb"
     say "image: the package on $base"
     quietly engine build "${build_options[@]}" --build-arg "BASE=$base" -t "$name" \
         -f "$context/Containerfile" "$context" || die "the image was not built"
