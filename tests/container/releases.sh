@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Debian releases other than this machine's: the package is built in each with the compiler of its own packages, without network,
 # and installed there; debian/tests log in to it.
-# usage: releases.sh [--all] SUITE...   --all: the whole container suite as well
+# usage: releases.sh [--all] SUITE...   --all: the whole container suite and piuparts as well
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/container/engine.sh
@@ -48,6 +48,23 @@ log_in() {
 }
 package() { echo "$root/target/releases/$1"/libpam-otp_*.deb; }
 
+# judge SUITE: what Debian's own tool says of installing and purging it.
+judge() {
+    local place container
+    need piuparts
+    place=$(mktemp -d /var/tmp/pam-otp-piuparts.XXXXXX)
+    container=$(engine create "$(SUITE=$1 "$here/base.sh")" true)
+    engine export "$container" | gzip -1 >"$place/base.tgz"
+    engine rm "$container" >/dev/null
+    as_root piuparts --basetgz "$place/base.tgz" --distribution "$1" --keep-sources-list --no-upgrade-test "$(package "$1")" >"$place/said" 2>&1 || {
+        grep -A 20 -E ' (ERROR|FAIL): ' "$place/said" >&2
+        as_root rm -rf --one-file-system "$place"
+        die "piuparts finds something"
+    }
+    echo "ok - $1: piuparts finds nothing"
+    as_root rm -rf --one-file-system "$place"
+}
+
 say "crates, for builds without network"
 need_rust build
 as_builder "$root/scripts/vendor" "$root/target/vendor" 2>/dev/null
@@ -57,5 +74,8 @@ for suite in "$@"; do
     say "$suite: $(engine run --rm "${run_options[@]}" "$image" rustc --version)"
     build "$suite" "$image"
     log_in "$suite" "$image"
-    [ -z "$all" ] || SUITE=$suite DEB=$(package "$suite") "$here/e2e.sh" --built
+    if [ -n "$all" ]; then
+        SUITE=$suite DEB=$(package "$suite") "$here/e2e.sh" --built
+        judge "$suite"
+    fi
 done
