@@ -6,7 +6,7 @@ use warnings;
 use Exporter 'import';
 use JSON::PP;
 
-our @EXPORT_OK = qw(packages linked_into target);
+our @EXPORT_OK = qw(packages programs linked_into target);
 
 my $target;
 
@@ -14,6 +14,14 @@ my $target;
 sub target {
     ($target) = map { /^host: (\S+)/ } qx(rustc -vV) unless $target;
     return $target;
+}
+
+# The crates whose programs the package has: what debian/rules builds.
+sub programs {
+    open my $rules, '<', 'debian/rules' or die "debian/rules: $!\n";
+    my @programs = map { /cargo build --locked --release -p (\S+)/ } <$rules>;
+    @programs or die "debian/rules builds nothing\n";
+    return @programs;
 }
 
 # name and version => what cargo metadata says of the package, with `needs`: the names and versions it depends on.
