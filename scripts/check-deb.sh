@@ -64,6 +64,9 @@ modes() {
     [ "$(stat -c %a "$tree/usr/bin/otpctl")" = 755 ] || die "otpctl is not 0755"
 }
 
+# Those who look for it look for this name, and not for a compressed one.
+bill() { perl -MJSON::PP -0777 -ne 'exit !(decode_json($_)->{bomFormat} eq "CycloneDX")' "$tree/usr/share/doc/libpam-otp/libpam-otp.cdx.json" || die "no bill of materials"; }
+
 say "package: lintian, exports, hardening, manuals"
 lints
 exports
@@ -74,3 +77,4 @@ no_build_paths "$module"
 no_build_paths "$tree/usr/bin/otpctl"
 manuals
 modes
+bill

@@ -18,8 +18,17 @@ for playbook in docs/guide/ansible/*.yml; do
     quietly ansible-playbook --syntax-check -i localhost, "$playbook"
 done
 
+scripts/audit.sh --there
+
 scripts/deb.sh
 scripts/check-deb.sh dist/libpam-otp_*.deb
+say "package: built elsewhere, it is the same"
+scripts/check-reproducible.sh dist/libpam-otp_*.deb
+scripts/check-release.sh
+
+# The other release we say it is for: built there, and logged in to.
+if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = trixie ]; then other=bookworm; else other=trixie; fi
+tests/container/releases.sh "$other"
 
 tests/machine/run --built
 

@@ -34,10 +34,10 @@ engine_options() {
 
 engine() { "${engine[@]}" "$@"; }
 
-# The release the package is built on is the one it is tested on: its libc is the floor.
-host_suite() {
+# The release the package is built on is the one it is tested on: its libc is the floor. SUITE, where another one built it (releases.sh).
+suite() {
     # shellcheck source=/dev/null
-    (. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+    (. /etc/os-release && echo "${SUITE:-${VERSION_CODENAME:-bookworm}}")
 }
 
 choose_engine

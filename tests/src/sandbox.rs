@@ -159,6 +159,7 @@ fn build(package: &str, file: &str, release: bool) -> PathBuf {
     let built = Command::new(env!("CARGO"))
         .args([
             "build",
+            "--locked",
             "--quiet",
             "--package",
             package,

@@ -16,6 +16,7 @@ use crate::world::{Machine, on_a_machine};
 /// container.
 const OTHERS: &[&str] = &[
     "ansible-playbook",
+    "apparmor_parser",
     "apt",
     "doveadm",
     "exec",
@@ -26,8 +27,10 @@ const OTHERS: &[&str] = &[
     "make",
     "mount",
     "pamtester",
+    "restorecon",
     "rm",
     "sed",
+    "semanage",
     "sh",
     "sort",
     "ssh",
@@ -35,6 +38,7 @@ const OTHERS: &[&str] = &[
     "sudo",
     "sync",
     "systemctl",
+    "systemd-analyze",
 ];
 
 struct Guide {

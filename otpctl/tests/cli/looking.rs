@@ -1,6 +1,12 @@
 //! status, list, explain, policy.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::terminal::Session;
 use crate::world::on_a_machine;
@@ -206,7 +212,7 @@ fn a_faulty_policy_is_named_by_line_and_denies() {
 fn it_is_never_dumped() {
     on_a_machine(|machine| {
         let program = machine.command(&[]).get_program().to_owned();
-        let traced = std::process::Command::new("strace")
+        let traced = Command::new("strace")
             .args(["-e", "trace=prctl", "-o", "/tmp/trace"])
             .arg(program)
             .arg("--version")
@@ -218,6 +224,42 @@ fn it_is_never_dumped() {
             trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"),
             "{trace}"
         );
+    });
+}
+
+/// Whether a core is written of a program that reads what is typed when it is aborted. Cores may be of any size.
+fn is_dumped(program: &str, args: &[&str]) -> bool {
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -c unlimited && exec \"$@\"", "sh", program])
+        .args(args)
+        .current_dir("/tmp")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let name = program.rsplit('/').next().unwrap();
+    let waits = format!("({name}) S ");
+    let stat = format!("/proc/{}/stat", child.id());
+    // Nothing that it does before takes so long that it sleeps.
+    while !fs::read_to_string(&stat).unwrap().contains(&waits) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGABRT).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{status}");
+    status.core_dumped()
+}
+
+#[test]
+fn no_core_is_written_of_it_where_one_is_written_of_others() {
+    on_a_machine(|machine| {
+        let otpctl = machine.command(&[]).get_program().to_owned();
+        let otpctl = otpctl.to_str().unwrap();
+        assert!(is_dumped("cat", &[]), "this machine writes cores");
+        machine.otpctl(&["enroll", "alice"]).exits(0);
+        assert!(!is_dumped(otpctl, &["verify", "alice"]));
     });
 }
 

@@ -37,6 +37,58 @@ it_keeps_edits_and_enrolments_when_upgraded() {
     rm "/etc/pam.d/$service"
 }
 
+# From one package to another, with all that a person may have under way.
+_upgrades_from() {
+    local old=$1 new=$2 used issued spent
+    _install "$old"
+    otp_line
+    enroll --recovery-codes 3
+    token=$(ctl enroll "$user" --add --name token --type hotp --no-confirm --json --qr none | jq -r .secret)
+    _counted() { oathtool --hotp --base32 --counter="$1" "$token"; }
+    used=$(code)
+    accepted "$used"
+    accepted "$(_counted 0)"
+    accepted "$(_counted 2)"
+    accepted "${recovery[0]}"
+    issued=$(issue --ttl 1h --reason 'under way') spent=$(issue --ttl 1h)
+    accepted "$spent"
+    refused "$(wrong_code)"
+    ctl status "$user" --json >"$said.before"
+
+    _install "$new"
+    [ "$(dpkg-query -W -f '${Version}' libpam-otp)" = "$(dpkg-deb -f "$new" Version)" ] || fail "the newer one"
+    ctl status "$user" --json >"$said.after"
+    diff "$said.before" "$said.after" || fail "everything known of her to be as it was"
+    refused "$used"
+    accepted "$issued"
+    refused "$issued"
+    refused "$(_counted 2)"
+    accepted "${recovery[1]}"
+    refused "${recovery[0]}"
+    accepted "$(_counted 3)"
+    refused "$spent"
+    accepted "$(code 30)"
+    refused "$(code 30)"
+    rm "/etc/pam.d/$service"
+}
+
+it_upgrades_with_enrolments_used_steps_and_pending_codes() {
+    _upgrades_from "$deb" "$(_newer)"
+}
+
+# Packages that were released: docs/releasing.md says which are kept.
+it_upgrades_from_every_release_that_is_kept() {
+    local kept
+    for kept in /e2e/kept/*_"$(dpkg --print-architecture)".deb; do
+        [ -e "$kept" ] || continue
+        rm -f /etc/pam.d/e2e-*
+        _remove purge
+        ! id "$user" >/dev/null 2>&1 || userdel -r "$user" >/dev/null 2>&1
+        new_user "$user"
+        _upgrades_from "$kept" "$deb"
+    done
+}
+
 it_does_not_make_the_marker_anew_when_upgraded() {
     rm /var/lib/pam_otp/STORE
     _install
