@@ -109,6 +109,20 @@ impl Session {
         exit
     }
 
+    /// Waits until the command has stopped itself: what it says before that comes too early to go by.
+    pub fn until_stopped(&self) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let is_stopped = || {
+            let stat = std::fs::read_to_string(&stat).unwrap();
+            stat.rsplit(") ").next().unwrap().starts_with('T')
+        };
+        let begun = std::time::Instant::now();
+        while !is_stopped() {
+            assert!(begun.elapsed().as_secs() < 60, "it does not stop");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(
             Pid::from_raw(i32::try_from(self.child.id()).unwrap()),

@@ -96,6 +96,7 @@ fn stopped_it_gives_the_terminal_back_for_as_long() {
         session.until(DRAWN);
         session.signal(Signal::SIGTSTP);
         session.until(LEFT);
+        session.until_stopped();
         session.signal(Signal::SIGCONT);
         let drawn = session.until(DRAWN);
         assert!(drawn.contains(ENTERED), "{drawn:?}");
