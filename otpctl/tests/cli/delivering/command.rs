@@ -10,7 +10,11 @@ fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
         );
         fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).unwrap();
         put("alice", "sms");
-        let mut command = machine.command(&["deliver", "--once"]);
+        // What it was started with open, and a variable of root's.
+        let ours = machine.command(&[]);
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "exec 9</etc/passwd; exec \"$0\" deliver --once"]);
+        command.arg(ours.get_program());
         let log = machine.log();
         let said = command
             .env("SECRET", "of root")
