@@ -13,6 +13,9 @@ fn main() {
         return;
     }
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
+    // Each segment on pages of its own: two that share one cost a fault each. GNU ld does so anyway, and says that it does
+    // not know the word.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,separate-loadable-segments");
     // The standard library asks for -lgcc_s; what is found first under that name is the same unwinder, to be linked in.
     let (Some(archive), Some(out)) = (unwinder(), env::var_os("OUT_DIR")) else {
         return;

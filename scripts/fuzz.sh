@@ -11,7 +11,7 @@ set -euo pipefail
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(policy line passcode user secrets state stored contacts sends machine slots logins import_google import_oath import_otpauth import_csv import_pskc)
+[ ${#targets[@]} -gt 0 ] || targets=(policy line passcode user door secrets state stored contacts sends machine slots logins import_google import_oath import_otpauth import_csv import_pskc)
 
 [ "$(id -u)" = 0 ] || die "the store trusts only what is root's: run this as root"
 need g++

@@ -196,9 +196,13 @@ pub fn machine(data: &[u8]) {
     let Some((_, machine)) = house.counted() else {
         return assert!(meant.is_none(), "what makes sense is not read");
     };
-    let (newest, counts) = meant.expect("what makes no sense is read");
+    let (newest, mut counts) = meant.expect("what makes no sense is read");
     let now = NOW / 60;
-    // A minute that is later than this one is this one.
+    if newest > now {
+        // A minute that is later than this one is this one, and each is a minute younger.
+        let first = counts.remove(0);
+        counts[0] = (counts[0] + first).min(u16::MAX.into());
+    }
     let newest = newest.min(now);
     let counts = counts.into_iter().zip(0_u64..);
     let dated = counts.map(|(count, age)| (newest.checked_sub(age), count));

@@ -8,6 +8,7 @@
 //! Those that read files keep a store of their own beneath `/run`, so they run as root.
 
 mod asked;
+mod door;
 mod format;
 mod house;
 mod line;
@@ -19,6 +20,7 @@ mod used;
 mod waits;
 
 pub use asked::{contacts, machine, sends};
+pub use door::door;
 pub use line::line;
 pub use logins::logins;
 pub use records::{secrets, slots, state, stored};

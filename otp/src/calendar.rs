@@ -96,6 +96,15 @@ pub fn minute(time: UnixTime) -> String {
     format!("{} {hour:02}:{minute:02} UTC", Day::of(time))
 }
 
+/// A moment of a day that is understood, to the second: `23:59:10 UTC`.
+#[must_use]
+pub fn second(time: UnixTime) -> String {
+    let into_day = time.as_secs().checked_rem(DAY).unwrap_or(0);
+    let minutes = into_day / 60;
+    let (hour, minute, second) = (minutes / 60, minutes % 60, into_day % 60);
+    format!("{hour:02}:{minute:02}:{second:02} UTC")
+}
+
 const fn is_leap(year: u16) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
@@ -166,9 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_is_told_in_utc() {
+    fn a_minute_and_a_second_are_told_in_utc() {
         let time = UnixTime::from_secs(1_700_000_000);
         assert_eq!(minute(time), "2023-11-14 22:13 UTC");
+        assert_eq!(second(time), "22:13:20 UTC");
+        assert_eq!(second(UnixTime::from_secs(86_399)), "23:59:59 UTC");
     }
 
     proptest! {

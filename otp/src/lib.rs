@@ -18,17 +18,22 @@
     )
 )]
 
+mod bytes;
 pub mod calendar;
 pub mod confirm;
 pub mod delivery;
+pub mod door;
 pub mod drift;
 pub mod enrollment;
 pub mod history;
 pub mod hotp;
 pub mod issued;
+pub mod journal;
+pub mod judging;
 pub mod keyed;
 pub mod origin;
 pub mod passcode;
+pub mod passwd;
 pub mod policy;
 pub mod qr;
 pub mod request;
@@ -36,8 +41,10 @@ pub mod resync;
 pub mod secret;
 pub mod sends;
 pub mod service;
+pub mod standing;
 pub mod state;
 pub mod store;
+pub mod syslog;
 pub mod throttle;
 pub mod time;
 pub mod totp;

@@ -15,7 +15,8 @@ const MAX_TYPED: usize = 128;
 /// The alphabet of recovery codes: digits and lower-case letters without i, l, o and u (Crockford's).
 const RECOVERY_ALPHABET: &str = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/// An answer at the prompt, understood.
+/// An answer at the prompt, understood. Wiped on drop.
+#[derive(Clone)]
 pub enum Passcode {
     /// 6 to 10 ASCII digits: a TOTP, HOTP or stored code.
     Digits(Digits),

@@ -145,15 +145,24 @@ impl MachineLog {
         &self.counts
     }
 
-    /// Reads the minutes as of `now`, as [`SendLog::settle`] does.
+    /// Reads the minutes as of `now`, as [`SendLog::settle`] does. Where the clock went back, each count is taken for a
+    /// minute younger than it was: how much of the minute that ended last had passed is not known.
     pub fn settle(&mut self, now: UnixTime) {
         let minute = minute(now);
-        let past = minute.saturating_sub(self.newest);
-        let past = usize::try_from(past).map_or(MINUTES, |past| past.min(MINUTES));
         let kept = self.counts;
         self.counts = [0; MINUTES];
-        for (to, from) in self.counts.iter_mut().skip(past).zip(kept) {
-            *to = from;
+        if self.newest > minute {
+            for (age, count) in kept.into_iter().enumerate() {
+                if let Some(to) = self.counts.get_mut(age.saturating_sub(1)) {
+                    *to = to.saturating_add(count);
+                }
+            }
+        } else {
+            let past = minute.saturating_sub(self.newest);
+            let past = usize::try_from(past).map_or(MINUTES, |past| past.min(MINUTES));
+            for (to, from) in self.counts.iter_mut().skip(past).zip(kept) {
+                *to = from;
+            }
         }
         self.newest = minute;
     }

@@ -16,6 +16,7 @@ mod secrets;
 mod slots;
 mod table;
 
+pub(crate) use dir::{Dir, Privacy};
 pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use policy_file::{PolicyError, load_policy};

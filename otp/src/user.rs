@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The longest user name taken, in bytes (LOGIN_NAME_MAX of Linux).
-const MAX_NAME: usize = 256;
+pub(crate) const MAX_NAME: usize = 256;
 /// The longest file name made of one; leaves room for the prefix of a temporary file below NAME_MAX.
 const MAX_FILE_NAME: usize = 224;
 

@@ -33,6 +33,7 @@ use rand::{SeedableRng, TryRng};
 
 const NOW: u64 = 1_800_000_015;
 const NUMBER: &str = "+4917012344711";
+const OTHER_NUMBER: &str = "+4917099999999";
 const MAIL: &str = "alice@example.org";
 /// Tells a child of a trial where its house is.
 const HOUSE: &str = "OTP_TRIAL_HOUSE";
@@ -193,6 +194,15 @@ impl House {
             Requested::Refused(why) => why,
             Requested::Sent(_) => panic!("it was sent"),
         }
+    }
+
+    /// Gives a user another number.
+    fn moves(&self, user: &str, secs: u64) -> Introduced {
+        let store = self.store();
+        let address = Address::parse(Channel::Sms, OTHER_NUMBER).unwrap();
+        let (user, policy) = (account(user), &self.policy);
+        let came = store.set_contact(&user, address, "host", policy, || at(secs), &mut rng(secs));
+        came.unwrap()
     }
 
     fn waiting(&self, user: &str, channel: Channel) -> Option<PathBuf> {
@@ -638,21 +648,7 @@ fn another_address_takes_back_what_went_to_the_one_before() {
     assert_eq!(again, Introduced::Already);
     house.sent("alice", 0);
     let stolen = Plain::read(&house.waiting("alice", Channel::Sms).unwrap()).code;
-    let store = house.store();
-    let other = Address::parse(Channel::Sms, "+4917099999999").unwrap();
-    let set = |secs| {
-        let alice = account("alice");
-        let policy = &house.policy;
-        let came = store.set_contact(
-            &alice,
-            other.clone(),
-            "host",
-            policy,
-            || at(secs),
-            &mut rng(2),
-        );
-        came.unwrap()
-    };
+    let set = |secs| house.moves("alice", secs);
     let why = Why::TooSoon { until: at(60) };
     assert_eq!(set(30), Introduced::Refused(why));
     let Introduced::Sent(sent) = set(60) else {
@@ -661,12 +657,51 @@ fn another_address_takes_back_what_went_to_the_one_before() {
     assert_eq!(sent.to, "+49…9999");
     assert!(!house.accepts("alice", &stolen, 61));
     let entry = house.taken("alice", Channel::Sms);
-    assert!(entry.text.contains("+4917099999999"));
+    assert!(entry.text.contains(OTHER_NUMBER));
     assert_eq!(
         house.refused("alice", 120),
         Why::NoContact,
         "not confirmed yet"
     );
+}
+
+#[test]
+fn who_is_vouched_for_is_sent_codes_and_what_went_elsewhere_is_withdrawn() {
+    let house = House::new();
+    let store = house.store();
+    let _ = house.introduce("bob", Channel::Sms, NUMBER);
+    assert_eq!(store.sent_lately(at(0)).unwrap(), 0, "two hours ago");
+    let vouch = |text, secs| {
+        let address = Address::parse(Channel::Sms, text).unwrap();
+        let alice = account("alice");
+        store.vouch_for_contact(&alice, address, at(secs), &mut rng(5))
+    };
+    assert!(vouch(NUMBER, 0).unwrap());
+    assert!(!vouch(NUMBER, 1).unwrap(), "it was before");
+    assert!(house.waiting("alice", Channel::Sms).is_none());
+    let known = store.contacts(&account("alice")).unwrap();
+    let confirmed = known.on(Channel::Sms).unwrap().confirmed_at;
+    assert_eq!(confirmed, Some(at(0)));
+
+    house.sent("alice", 2);
+    let elsewhere = Plain::read(&house.waiting("alice", Channel::Sms).unwrap()).code;
+    assert!(vouch("+4917099999999", 3).unwrap());
+    assert!(house.waiting("alice", Channel::Sms).is_none());
+    let verdict = house.answer("alice", &elsewhere, 4);
+    assert_eq!(verdict, Verdict::Refused(Reason::Withdrawn));
+
+    // One that waits for its confirmation is confirmed by it, and the code for that is called off.
+    let bob = account("bob");
+    let address = Address::parse(Channel::Sms, NUMBER).unwrap();
+    let plain = Plain::read(&house.waiting("bob", Channel::Sms).unwrap()).code;
+    let came = store.vouch_for_contact(&bob, address, at(5), &mut rng(6));
+    assert!(came.unwrap() && house.waiting("bob", Channel::Sms).is_none());
+    let late = store.confirm_contact(&bob, Channel::Sms, &digits(&plain), at(6));
+    assert_eq!(late.unwrap(), Confirmation::Nothing);
+    house.sent("bob", 7);
+    // Hers and bob's.
+    assert_eq!(store.sent_lately(at(8)).unwrap(), 2);
+    assert_eq!(store.sent_lately(at(8 + 3660)).unwrap(), 0);
 }
 
 #[test]
@@ -920,23 +955,37 @@ fn child() {
         return;
     };
     let house = House::at(Path::new(&root));
-    let (user, secs) = deed.split_once(' ').unwrap();
+    let words: Vec<&str> = deed.split(' ').collect();
+    let [what, user, secs] = words[..] else {
+        panic!("{deed}");
+    };
     let secs = secs.parse().unwrap();
     // All of them begin at the instant this file is there.
     while house.root.join("wait").exists() {
         std::thread::sleep(Duration::from_micros(200));
     }
-    let word = match house.ask(user, None, secs) {
-        Ok(Requested::Sent(_)) => "sent".to_owned(),
-        Ok(Requested::Refused(why)) => why.name().to_owned(),
-        Err(error) => panic!("{error}"),
+    let word = match what {
+        "ask" => match house.ask(user, None, secs) {
+            Ok(Requested::Sent(_)) => "sent".to_owned(),
+            Ok(Requested::Refused(why)) => why.name().to_owned(),
+            Err(error) => format!("error: {error}"),
+        },
+        "move" => match house.moves(user, secs) {
+            Introduced::Sent(_) => "sent".to_owned(),
+            other => panic!("{other:?}"),
+        },
+        "nobody" => {
+            house.store().request_nobody(user.as_bytes());
+            String::new()
+        }
+        other => panic!("{other}"),
     };
     let name = format!("told.{}", std::process::id());
     fs::write(house.root.join(name), word).unwrap();
 }
 
-/// The program that asks for a code, and what it runs under.
-fn asking(house: &House, user: &str, secs: u64, under: &[&str]) -> Command {
+/// The program that does this, and what it runs under.
+fn doing(house: &House, deed: &str, under: &[&str]) -> Command {
     let program = std::env::current_exe().unwrap();
     let mut words = under.iter().map(AsRef::<std::ffi::OsStr>::as_ref);
     let mut command = match words.next() {
@@ -949,7 +998,7 @@ fn asking(house: &House, user: &str, secs: u64, under: &[&str]) -> Command {
     command
         .args(["--exact", "child", "--ignored", "--test-threads=1"])
         .env(HOUSE, &house.root)
-        .env(DEED, format!("{user} {secs}"))
+        .env(DEED, deed)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
@@ -979,9 +1028,8 @@ fn told(house: &House) -> Vec<String> {
 fn at_one_instant(house: &House, users: &[&str], secs: u64) -> Vec<String> {
     let wait = house.root.join("wait");
     fs::write(&wait, "").unwrap();
-    let children = users
-        .iter()
-        .map(|user| asking(house, user, secs, &[]).spawn());
+    let child = |user| doing(house, &format!("ask {user} {secs}"), &[]).spawn();
+    let children = users.iter().map(child);
     let children: Vec<Child> = children.map(Result::unwrap).collect();
     std::thread::sleep(Duration::from_millis(500));
     fs::remove_file(wait).unwrap();
@@ -1120,7 +1168,8 @@ fn killed_at_every(call: &str, is_resend: bool) -> usize {
             "-e",
             &inject,
         ];
-        let status = asking(&house, "alice", secs, &under).status().unwrap();
+        let deed = format!("ask alice {secs}");
+        let status = doing(&house, &deed, &under).status().unwrap();
         let what = format!("{call} {nth}, resend: {is_resend}");
         let through = status.success();
         if through {
@@ -1144,4 +1193,128 @@ fn whoever_is_killed_while_asking_leaves_what_is_counted_and_what_is_good() {
         let met = killed[0] >= *fresh && killed[1] >= *again;
         assert!(met, "{call}: {killed:?}");
     }
+}
+
+#[test]
+fn whoever_is_killed_while_moving_to_another_number_is_reached_at_one_of_them() {
+    for call in ["pwrite64", "fsync", "fdatasync", "renameat", "unlinkat"] {
+        let mut killed = 0;
+        loop {
+            let house = House::new();
+            house.reach("alice", Channel::Sms, NUMBER);
+            house.sent("alice", 0);
+            let old = Plain::read(&house.waiting("alice", Channel::Sms).unwrap()).code;
+            let trace = format!("trace={call}");
+            let inject = format!("inject={call}:signal=KILL:when={}", killed + 1);
+            let under = [
+                "strace",
+                "-f",
+                "-o",
+                "/dev/null",
+                "-e",
+                &trace,
+                "-e",
+                &inject,
+            ];
+            let through = doing(&house, "move alice 60", &under)
+                .status()
+                .unwrap()
+                .success();
+            let what = format!("{call} {}", killed + 1);
+            let contacts = house.store().contacts(&account("alice")).unwrap();
+            let contact = contacts.on(Channel::Sms).unwrap();
+            let has_moved = contact.address.as_str() == OTHER_NUMBER;
+            assert!(has_moved || !through, "{what}");
+            assert_eq!(contact.confirmed_at.is_none(), has_moved, "{what}");
+            let entry = house.waiting("alice", Channel::Sms);
+            let text = entry
+                .map(|path| Plain::read(&path).text)
+                .unwrap_or_default();
+            assert!(!text.contains(OTHER_NUMBER) || has_moved, "{what}");
+            if has_moved {
+                assert!(!house.accepts("alice", &old, 61), "{what}: where she was");
+                assert!(!text.contains(&format!("\"{NUMBER}\"")), "{what}");
+            }
+            // Whatever was cut short can be done again.
+            assert!(
+                matches!(house.moves("alice", 120), Introduced::Sent(_)),
+                "{what}"
+            );
+            let code = digits(&house.taken("alice", Channel::Sms).code);
+            let store = house.store();
+            let came = store.confirm_contact(&account("alice"), Channel::Sms, &code, at(121));
+            assert_eq!(came.unwrap(), Confirmation::Confirmed, "{what}");
+            if through {
+                break;
+            }
+            killed += 1;
+        }
+        assert!(killed > 0, "{call}");
+    }
+}
+
+#[test]
+fn a_code_that_cannot_be_queued_is_withdrawn_and_counted() {
+    let house = House::new();
+    house.reach("alice", Channel::Sms, NUMBER);
+    house.sent("alice", 0);
+    house.taken("alice", Channel::Sms);
+    let inject = "inject=renameat:error=EIO:when=1";
+    let under = [
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=renameat",
+        "-e",
+        inject,
+    ];
+    assert!(
+        doing(&house, "ask alice 60", &under)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let told = told(&house).concat();
+    assert!(told.starts_with("error: cannot write"), "{told}");
+    let code = house.code_of("alice");
+    assert_eq!((code.fate, code.sends), (Fate::Withdrawn, 2));
+    assert_eq!(house.counted("alice", 60), 2);
+    assert!(house.waiting("alice", Channel::Sms).is_none());
+    house.sent("alice", 120);
+    assert!(house.accepts("alice", &house.taken("alice", Channel::Sms).code, 121));
+}
+
+/// How often a deed waits for the disk, which is what it takes long for.
+fn flushes(house: &House, deed: &str) -> usize {
+    let trace = house.root.join("trace");
+    let path = trace.to_str().unwrap();
+    let under = ["strace", "-f", "-o", path, "-e", "trace=fsync,fdatasync"];
+    assert!(doing(house, deed, &under).status().unwrap().success());
+    let trace = fs::read_to_string(trace).unwrap();
+    trace.lines().filter(|line| line.contains("sync(")).count()
+}
+
+#[test]
+fn it_takes_as_much_to_send_nothing_as_to_send_a_code() {
+    let house = House::new();
+    house.reach("alice", Channel::Sms, NUMBER);
+    let _ = house.introduce("carol", Channel::Sms, NUMBER);
+    let sent = flushes(&house, "ask alice 0");
+    for deed in [
+        "ask alice 60", // a resend
+        "ask alice 61", // too soon
+        "ask carol 0",  // not confirmed
+        "ask bob 0",    // nothing is kept of him
+        "nobody x 0",   // nobody
+    ] {
+        let flushes = flushes(&house, deed);
+        assert!(flushes.abs_diff(sent) <= 1, "{deed}: {flushes}, not {sent}");
+    }
+    let told = told(&house);
+    assert_eq!(
+        told,
+        ["", "no-contact", "no-contact", "sent", "sent", "too-soon"]
+    );
 }

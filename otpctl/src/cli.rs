@@ -49,10 +49,22 @@ pub(crate) enum Verb {
     /// Draw one-time codes that are kept here and handed over by a person
     ///
     /// The user need not be enrolled. A code is printed once, kept as a keyed hash, good once and until its time is over; she types it at the same prompt as the code of an app. Strangers' guesses do not spend it: five wrong answers of its length from one address end that address's tries, fifty in all end the code. Several users get theirs all or none. Who issued for whom and why is logged, the code never.
+    ///
+    /// With --send the code is not printed but sent to her confirmed contact (otpctl contact), so whoever issues it does not know it. A newer one takes the place of the older by the same channel, and what was guessed at it counts on. The limits of sending hold here too; what they refuse says when to try again.
     #[command(
-        after_help = "Example: otpctl issue alice --ttl 15m --reason \"lost phone, called from desk 4711\""
+        after_help = "Example: otpctl issue alice --ttl 15m --reason \"lost phone, called from desk 4711\"\nTo her telephone: otpctl issue alice --send sms"
     )]
     Issue(Issue),
+
+    /// Show where codes can be sent to a user, or change it
+    ///
+    /// A user has at most one address of e-mail and one telephone number, and need not be enrolled. Setting one sends a code there and asks for it: codes for logins go to confirmed contacts alone. With --no-confirm, with --json and where there is no terminal nothing is asked, and --confirm takes the code later; five wrong ones end it. With --confirmed nothing is sent, because you vouch that it is hers. A new contact takes the place of the older one on its channel at once: codes that went there are withdrawn, and until the new one is confirmed none is sent to either. Every change is logged, with the address masked.
+    ///
+    /// Whoever reads what is sent there can answer for her. Contacts are shown whole to root here, and masked everywhere else.
+    #[command(
+        after_help = "Example: otpctl contact alice --sms +4917012345678\nThe code she was sent: otpctl contact alice --confirm sms\nShe stands beside you: otpctl contact alice --email alice@example.org --confirmed"
+    )]
+    Contact(Contact),
 
     /// Delete issued codes
     ///
@@ -70,13 +82,13 @@ pub(crate) enum Verb {
 
     /// Show how a user stands, or without a user the whole installation
     ///
-    /// Never shows a secret. With a user: enrolment, last use, how far her phone's clock was off, failures and holds, issued codes with their expiry, recovery codes left. With --watch it is drawn anew until Ctrl-C or q; with --json, and where there is no terminal, that is one JSON object a line. What cannot be read meanwhile is said, and it goes on; nothing is locked in between.
+    /// Never shows a secret. With a user: enrolment, last use, how far her phone's clock was off, failures and holds, contacts (masked), issued and sent codes with their expiry, recovery codes left. Without one: how many users and codes there are, and what waits to be sent. With --watch it is drawn anew until Ctrl-C or q; with --json, and where there is no terminal, that is one JSON object a line. What cannot be read meanwhile is said, and it goes on; nothing is locked in between. Without root it shows how you stand yourself, as otpd(8) tells it.
     #[command(
         after_help = "Example: otpctl status alice\nWhile she tries: otpctl status alice --watch"
     )]
     Status(Status),
 
-    /// Show every user with an authenticator or an issued code, one a line
+    /// Show every user with an authenticator, an issued code or a contact, one a line
     ///
     /// With --json one object a line. A record that cannot be read is named on standard error (with --json in its place), the others are shown all the same, and the exit code is 5.
     #[command(after_help = "Example: otpctl list --json")]
@@ -112,7 +124,7 @@ pub(crate) enum Verb {
 
     /// Refuse every code of a user; it exempts nobody
     ///
-    /// Her secret, codes and failures stay as they are. With nullok on the PAM line she is refused too: it is for users of whom nothing is kept.
+    /// Her secret, codes, contacts and failures stay as they are; nothing is sent to her meanwhile, and what waits to be sent is withdrawn. With nullok on the PAM line she is refused too: it is for users of whom nothing is kept.
     #[command(after_help = "Example: otpctl disable alice")]
     Disable(User),
 
@@ -124,7 +136,7 @@ pub(crate) enum Verb {
 
     /// Delete everything kept of a user, or one of her authenticators
     ///
-    /// Secrets, state, issued and recovery codes; with --name one of several authenticators alone, and the rest stays. Asks at a terminal, needs --yes elsewhere. Says whether she can still log in, by what the PAM lines of this machine do with users who are not enrolled.
+    /// Secrets, state, issued and recovery codes, contacts; with --name one of several authenticators alone, and the rest stays. Asks at a terminal, needs --yes elsewhere. Says whether she can still log in, by what the PAM lines of this machine do with users who are not enrolled.
     #[command(
         after_help = "Example: otpctl remove alice --yes\nOne of her devices: otpctl remove alice --name tablet --yes"
     )]
@@ -166,7 +178,7 @@ pub(crate) enum Verb {
 
     /// Show the two kinds of codes at work on a throw-away store; needs no root
     ///
-    /// Runs on the real clock and touches nothing of this machine's installation.
+    /// Runs on the real clock and touches nothing of this machine's installation; of the codes that the second one sends, you see what would be sent.
     #[command(after_help = "Example: otpctl demo totp\n         otpctl demo stored")]
     Demo(Demo),
 
@@ -398,6 +410,54 @@ pub(crate) struct Issue {
         hide_default_value = true
     )]
     pub(crate) reason: String,
+
+    /// Send it to her confirmed contact instead of printing it; one user, one code
+    #[arg(long, value_enum, value_name = "CHANNEL", conflicts_with = "count")]
+    pub(crate) send: Option<Channel>,
+}
+
+/// A way by which codes are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Channel {
+    /// To her mailbox
+    Email,
+    /// To her telephone
+    Sms,
+}
+
+#[derive(Args)]
+pub(crate) struct Contact {
+    /// The user, as the passwd database knows her
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+
+    /// Send her codes to this address of e-mail
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+
+    /// Send her codes to this telephone number, spelled as in +4917012345678
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) sms: Option<String>,
+
+    /// Confirm a contact by the code that was sent there, which is read from standard input
+    #[arg(long, value_enum, value_name = "CHANNEL", conflicts_with_all = ["email", "sms", "remove"])]
+    pub(crate) confirm: Option<Channel>,
+
+    /// Take a contact away
+    #[arg(long, value_enum, value_name = "CHANNEL", conflicts_with_all = ["email", "sms"])]
+    pub(crate) remove: Option<Channel>,
+
+    /// Take it as confirmed and send nothing: you vouch for it
+    #[arg(long, conflicts_with_all = ["confirm", "remove", "no_confirm"])]
+    pub(crate) confirmed: bool,
+
+    /// Do not ask for the code that is sent
+    #[arg(long, conflicts_with_all = ["confirm", "remove"])]
+    pub(crate) no_confirm: bool,
+
+    /// Do not ask before a confirmed contact goes
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Args)]

@@ -1,6 +1,7 @@
 //! The verbs, one file each, and who may use them.
 
 mod completions;
+mod contact;
 mod deliver;
 mod demo;
 mod doctor;
@@ -26,7 +27,7 @@ mod watch;
 
 use std::path::Path;
 
-use nix::unistd::geteuid;
+use nix::unistd::{geteuid, gethostname};
 
 use crate::cli::{Cli, Verb};
 use crate::failure::{Ending, Failure, Kind};
@@ -42,7 +43,7 @@ pub(crate) struct Context<'a> {
 
 /// Does what was asked.
 pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
-    if needs_root(&cli.verb) && !geteuid().is_root() {
+    if needs_root(cli) && !geteuid().is_root() {
         return Err(Failure::new(
             Kind::NotPermitted,
             format!("needs root: sudo {}", again()),
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
     match &cli.verb {
         Verb::Enroll(args) => enroll::run(context, args),
         Verb::Issue(args) => issue::run(context, args),
+        Verb::Contact(args) => contact::run(context, args),
         Verb::Revoke(args) => revoke::run(context, args),
         Verb::Verify(args) => verify::run(context, &args.user),
         Verb::Status(args) => status::run(context, args),
@@ -81,9 +83,14 @@ pub(crate) fn run(cli: &Cli, report: &Report) -> Result<Ending, Failure> {
     }
 }
 
-/// The demonstrations touch nothing, and the policy is there for everybody to read.
-const fn needs_root(verb: &Verb) -> bool {
-    !matches!(verb, Verb::Demo(_) | Verb::Policy(_) | Verb::Completions(_))
+/// The demonstrations touch nothing, the policy is there for everybody to read, and how one stands oneself otpd tells, which
+/// has its own policy.
+fn needs_root(cli: &Cli) -> bool {
+    match &cli.verb {
+        Verb::Demo(_) | Verb::Policy(_) | Verb::Completions(_) => false,
+        Verb::Status(args) => cli.config.is_some() || !status::is_about_oneself(args),
+        _ => true,
+    }
 }
 
 /// The command as it was typed, to copy; without its arguments where a shell would read them otherwise.
@@ -98,6 +105,13 @@ fn again() -> String {
         Ok(args) if args.iter().all(is_plain) => format!("otpctl {}", args.join(" ")),
         _ => "otpctl …".to_owned(),
     }
+}
+
+/// This machine's name, as it is told to people.
+fn host_name() -> String {
+    let name = gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 impl Context<'_> {

@@ -3,7 +3,10 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use otp::door::client::NoAnswer;
+use otp::request::Why;
 use otp::store::{Error, PolicyError};
+use otp::time::UnixTime;
 
 use crate::report::words;
 
@@ -56,6 +59,16 @@ pub(crate) enum Kind {
     LastAuthenticator,
     /// More live codes, or authenticators, than a user may have.
     TooMany,
+    /// No code is sent, and why.
+    NotSent(Why),
+    /// No contact on that channel.
+    NoContact,
+    /// Nothing was sent that could be confirmed.
+    NothingSent,
+    /// Not the code that was sent.
+    Mismatch,
+    /// The time of the code that was sent is over.
+    Expired,
     /// The person at the terminal gave up.
     GivenUp,
     /// Another change is being tried.
@@ -97,6 +110,11 @@ impl Kind {
             Self::AlreadyEnrolled => "already-enrolled",
             Self::LastAuthenticator => "last-authenticator",
             Self::TooMany => "too-many",
+            Self::NotSent(why) => why.name(),
+            Self::NoContact => Why::NoContact.name(),
+            Self::NothingSent => "nothing-sent",
+            Self::Mismatch => "mismatch",
+            Self::Expired => "expired",
             Self::GivenUp => "given-up",
             Self::Pending => "pending",
             Self::NothingTried => "nothing-tried",
@@ -113,11 +131,23 @@ impl Kind {
         }
     }
 
+    /// From when on it is worth another try, where that is known.
+    pub(crate) const fn until(self) -> Option<UnixTime> {
+        match self {
+            Self::NotSent(why) => why.until(),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn exit(self) -> u8 {
         match self {
+            Self::NotSent(Why::NoContact) => 3,
             Self::AlreadyEnrolled
             | Self::LastAuthenticator
             | Self::TooMany
+            | Self::NotSent(_)
+            | Self::Mismatch
+            | Self::Expired
             | Self::GivenUp
             | Self::Pending
             | Self::NothingTried
@@ -127,7 +157,9 @@ impl Kind {
             Self::UnknownUser
             | Self::NotEnrolled
             | Self::UnknownAuthenticator
-            | Self::UnknownCode => 3,
+            | Self::UnknownCode
+            | Self::NoContact
+            | Self::NothingSent => 3,
             Self::NotPermitted => 4,
             Self::Insecure
             | Self::Damaged
@@ -198,6 +230,16 @@ impl From<Error> for Failure {
             Error::Busy { .. } => Kind::Busy,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Unsafe(error) => error.into(),
+            NoAnswer::Busy(_) | NoAnswer::Slow(_) => Self::new(Kind::Busy, error.to_string()),
+            _ => Self::new(Kind::Io, error.to_string()),
+        }
     }
 }
 

@@ -1,21 +1,13 @@
 //! Who did what to whom, for the system's log: facility authpriv, beside what the module writes. Never a code.
 
 use std::io;
-use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
 
 use nix::unistd::getuid;
+use otp::journal::Severity;
+use otp::syslog;
 
 use crate::clock;
 use crate::report::words;
-
-/// Where the system's log listens.
-const SOCKET: &str = "/dev/log";
-/// authpriv.notice of RFC 3164.
-const PRIORITY: u8 = 10 * 8 + 5;
-
-/// A log that takes nothing for so long is full and read by nobody. What was done stands, and is told.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Logs that `what` was done to a user. `rest` is `key=value` pairs; free text in them is quoted by [`quoted`].
 pub(crate) fn note(what: &str, rest: &str, user: &str) -> io::Result<()> {
@@ -29,11 +21,7 @@ pub(crate) fn delivery(what: &str, rest: &str, user: &str) -> io::Result<()> {
 
 fn write(line: &str) -> io::Result<()> {
     let stamp = words::log_stamp(clock::now());
-    let pid = std::process::id();
-    let message = format!("<{PRIORITY}>{stamp} otpctl[{pid}]: {line}");
-    let socket = UnixDatagram::unbound()?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    socket.send_to(message.as_bytes(), SOCKET).map(|_| ())
+    syslog::write("otpctl", Severity::Notice, &stamp, &line)
 }
 
 fn line(what: &str, rest: &str, user: &str, by: u32) -> String {

@@ -9,7 +9,7 @@ mod play;
 use std::path::Path;
 
 pub(crate) use place::{First, Refusal, Wish, place};
-pub(crate) use play::{Answers, Ours, play};
+pub(crate) use play::{Answers, Ours, play, reaches};
 
 /// Our module's file.
 pub(crate) const MODULE: &str = "pam_otp.so";

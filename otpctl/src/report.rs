@@ -11,6 +11,7 @@
 //!   everything is one object on one line, and nothing else is on standard output.
 
 pub(crate) mod codes;
+pub(crate) mod contacts;
 pub(crate) mod delivered;
 mod device;
 pub(crate) mod enrollment;
@@ -38,6 +39,7 @@ use zeroize::Zeroizing;
 pub(crate) use page::{Page, Tint};
 
 use crate::failure::{Failure, Kind};
+use words::Stamp;
 
 /// Narrower than this nothing can be told.
 const NARROWEST: usize = 20;
@@ -135,6 +137,7 @@ impl Report {
                 user: None,
                 error: failure.kind.word(),
                 message: &failure.message,
+                until: failure.kind.until().map(Stamp),
             };
             // Where standard output takes nothing, the exit code has to do.
             let _ = self.answer(&said);
@@ -151,6 +154,7 @@ impl Report {
                 user: Some(user),
                 error: failure.kind.word(),
                 message: &failure.message,
+                until: failure.kind.until().map(Stamp),
             });
         }
         let text = format!("{user}: {}", failure.message);
@@ -209,6 +213,9 @@ struct Said<'a> {
     user: Option<&'a str>,
     error: &'static str,
     message: &'a str,
+    /// From when on it is worth another try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Stamp>,
 }
 
 impl Answer for Said<'_> {

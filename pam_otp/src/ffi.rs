@@ -1,9 +1,10 @@
-//! What pam-bindings lacks, and the only unsafe code: a log line, a delay after failure, handing on a password, word from
-//! one hook to another, and memory that is wiped as it is given back.
+//! What pam-bindings lacks, and the only unsafe code: a log line, a delay after failure, handing on a password, what the host
+//! keeps in its environment of PAM, word from one hook to another, and memory that is wiped: now, or as it is given back.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::io::Write;
 use std::ptr;
 
 use pam::constants::PamResultCode;
@@ -15,6 +16,7 @@ unsafe extern "C" {
     fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
     fn pam_fail_delay(pamh: *mut PamHandle, microseconds: c_uint) -> c_int;
     fn pam_set_item(pamh: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_getenv(pamh: *mut PamHandle, name: *const c_char) -> *const c_char;
     fn pam_set_data(
         pamh: *mut PamHandle,
         name: *const c_char,
@@ -47,9 +49,22 @@ pub(crate) fn set_authtok(pamh: &mut PamHandle, password: &CStr) -> PamResult<()
     understood(code)
 }
 
-/// What a number on the handle is called. Its own, so that nothing else is taken for one.
-fn name_of_word(index: usize) -> CString {
-    CString::new(format!("pam_otp:mark:{index}")).unwrap_or_default()
+/// What the host has put under this name into the environment of PAM, which is the handle's own and not the process's.
+pub(crate) fn environment<'a>(pamh: &'a PamHandle, name: &CStr) -> Option<&'a CStr> {
+    // SAFETY: the reference is a handle libpam gave us, valid for this call, which reads it and changes nothing; the name is
+    // a string that outlives the call.
+    let value = unsafe { pam_getenv(ptr::from_ref(pamh).cast_mut(), name.as_ptr()) };
+    // SAFETY: what is not null is a string that ends in NUL. It stays until the host or a module puts another value in its
+    // place, which nobody does while we hold the reference: neither runs before we prompt or return.
+    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
+}
+
+/// What a number on the handle is called. Its own, so that nothing else is taken for one. A login asks for a dozen, so it
+/// stands where it is made. It ends in NUL, because a number has 20 digits at most.
+fn name_of_word(index: usize) -> [u8; 40] {
+    let mut name = [0; 40];
+    let _ = write!(name.as_mut_slice(), "pam_otp:mark:{index}");
+    name
 }
 
 /// Keeps a number for the other hooks on this handle, in the place of the one kept before under this index. There is
@@ -59,7 +74,7 @@ pub(crate) fn keep_word(pamh: &mut PamHandle, index: usize, word: usize) -> PamR
     // SAFETY: the reference is a handle libpam gave us, valid for this call, and libpam copies the name. The data is a
     // number in the form of a pointer, which nobody follows: libpam only hands it to the function that gives it back, and
     // there is none.
-    let code = unsafe { pam_set_data(pamh, name_of_word(index).as_ptr(), data, None) };
+    let code = unsafe { pam_set_data(pamh, name_of_word(index).as_ptr().cast(), data, None) };
     understood(code)
 }
 
@@ -68,7 +83,7 @@ pub(crate) fn word(pamh: &PamHandle, index: usize) -> Option<usize> {
     let mut data = ptr::null();
     // SAFETY: the reference is a handle libpam gave us, valid for this call, the name is a string, and there is room for
     // the pointer, which is never followed.
-    let code = unsafe { pam_get_data(pamh, name_of_word(index).as_ptr(), &raw mut data) };
+    let code = unsafe { pam_get_data(pamh, name_of_word(index).as_ptr().cast(), &raw mut data) };
     understood(code).ok().map(|()| data.addr())
 }
 
@@ -78,6 +93,12 @@ fn understood(code: c_int) -> PamResult<()> {
         Ok(other) => Err(other),
         Err(_) => Err(PamResultCode::PAM_SYSTEM_ERR),
     }
+}
+
+/// Overwrites it with zeroes, by a call that no compiler leaves out, and faster than one byte after the other.
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    // SAFETY: the slice is ours to write to from end to end, and any byte may be zero.
+    unsafe { libc::explicit_bzero(bytes.as_mut_ptr().cast(), bytes.len()) }
 }
 
 /// The system's memory, wiped as it is given back: a secret passes through buffers that are not ours to wipe, those of the

@@ -9,9 +9,10 @@ use pam::items::{AuthTok, RHost, Service, User};
 use pam::module::PamHandle;
 use zeroize::Zeroizing;
 
-use crate::ffi;
 use crate::login::{Failure, Host, SecretText};
 use crate::mark::Mark;
+use crate::request::Told;
+use crate::{ffi, journal};
 
 /// How late a failure is answered; libpam spreads it by half to either side.
 const FAIL_DELAY_MICROSECONDS: u32 = 2_000_000;
@@ -108,6 +109,14 @@ impl Host for PamHost<'_> {
     fn remote_address(&self) -> Option<IpAddr> {
         let remote: Option<RHost<'_>> = self.pamh.get_item().ok().flatten();
         address(remote?.to_str().ok()?)
+    }
+
+    fn environment(&self, name: &CStr) -> Option<&[u8]> {
+        ffi::environment(self.pamh, name).map(CStr::to_bytes)
+    }
+
+    fn tell(&mut self, told: &Told<'_>) {
+        journal::write_request(told, self);
     }
 
     fn note(&self, step: &str) {

@@ -1,19 +1,13 @@
-//! The one log line of a login. Nothing a stranger chose reaches it unescaped, and `user=` stands last, so that a
-//! lax expression of fail2ban is never fed an address through a name.
+//! The log line of a login, sent through libpam. How it reads is told in [`otp::journal`].
 
 use std::ffi::c_int;
-use std::net::IpAddr;
 
-use otp::verify::{Reason, Verdict};
+use otp::journal::{Entry, Severity};
 
 use crate::account::{Settled, Why};
 use crate::host::PamHost;
 use crate::login::{Exempt, Failure, Host, Outcome};
-
-/// A user name is never longer in the log, in bytes before escaping.
-const LONGEST_NAME: usize = 256;
-/// Neither is an error's text.
-const LONGEST_TEXT: usize = 512;
+use crate::request::Told;
 
 /// Writes the line of a login, if it has one.
 pub(crate) fn write(outcome: &Outcome, host: &PamHost<'_>) {
@@ -25,82 +19,39 @@ pub(crate) fn write_account(settled: &Settled, host: &PamHost<'_>) {
     send(what_of_account(settled), host);
 }
 
-fn send(line_of: Option<(c_int, What)>, host: &PamHost<'_>) {
-    if let Some((priority, what)) = line_of {
-        let line = line(&what, host.remote_address(), &host.typed_name());
-        host.log(priority, &line);
+/// Writes the line of a request for a code.
+pub(crate) fn write_request(told: &Told<'_>, host: &PamHost<'_>) {
+    send(Some(what_of_request(told)), host);
+}
+
+fn send(entry: Option<Entry>, host: &PamHost<'_>) {
+    if let Some(entry) = entry {
+        let line = entry.line(host.remote_address(), &host.typed_name());
+        host.log(c_int::from(entry.severity.number()), &line);
     }
 }
 
-/// `accepted method=totp offset=-1 rhost=198.51.100.7 user="alice"`
-fn line(what: &What, remote: Option<IpAddr>, user: &[u8]) -> String {
-    let remote = remote.map_or_else(|| "-".to_owned(), |address| address.to_string());
-    let user = quoted(user, LONGEST_NAME);
-    let What { verdict, detail } = what;
-    format!("{verdict} rhost={remote}{detail} user={user}")
-}
-
-/// What came of it, and what is told beside it.
-struct What {
-    verdict: String,
-    detail: String,
-}
-
-impl What {
-    fn plain(verdict: String) -> Self {
-        let detail = String::new();
-        Self { verdict, detail }
-    }
-
-    fn explained(verdict: &str, text: &str) -> Self {
-        Self {
-            verdict: verdict.to_owned(),
-            detail: format!(" what={}", quoted(text.as_bytes(), LONGEST_TEXT)),
-        }
+fn what(outcome: &Outcome) -> Option<Entry> {
+    let let_by = |verdict| Some(Entry::plain(Severity::Info, verdict));
+    match outcome {
+        Outcome::Exempt(Exempt::NotEnrolled) => None,
+        Outcome::Exempt(Exempt::Rule(number)) => let_by(format!("exempted rule={number}")),
+        Outcome::Exempt(Exempt::Remembered) => let_by("remembered".to_owned()),
+        Outcome::Judged(verdict) => Some(Entry::of(*verdict)),
+        Outcome::Failed(failure) => Some(what_of_failure(failure)),
     }
 }
 
-fn what(outcome: &Outcome) -> Option<(c_int, What)> {
-    Some(match outcome {
-        Outcome::Exempt(Exempt::NotEnrolled) => return None,
-        Outcome::Exempt(Exempt::Rule(number)) => {
-            let verdict = format!("exempted rule={number}");
-            (libc::LOG_INFO, What::plain(verdict))
-        }
-        Outcome::Exempt(Exempt::Remembered) => {
-            (libc::LOG_INFO, What::plain("remembered".to_owned()))
-        }
-        Outcome::Judged(Verdict::Accepted(acceptance)) => {
-            let method = acceptance.method.name();
-            let offset = acceptance.offset.map(|steps| format!(" offset={steps}"));
-            let offset = offset.unwrap_or_default();
-            let verdict = format!("accepted method={method}{offset}");
-            (libc::LOG_INFO, What::plain(verdict))
-        }
-        Outcome::Judged(Verdict::Refused(reason)) => {
-            let offset = reason.offset().map(|steps| format!(" offset={steps}"));
-            let offset = offset.unwrap_or_default();
-            let verdict = format!("refused reason={}{offset}", reason.name());
-            let what = match hint(*reason) {
-                Some(hint) => What::explained(&verdict, hint),
-                None => What::plain(verdict),
-            };
-            (libc::LOG_NOTICE, what)
-        }
-        Outcome::Failed(failure) => what_of_failure(failure),
-    })
-}
-
-fn what_of_account(settled: &Settled) -> Option<(c_int, What)> {
+fn what_of_account(settled: &Settled) -> Option<Entry> {
     let refused = |text: &str| {
-        let what = What::explained("refused reason=not-enrolled", text);
-        (libc::LOG_NOTICE, what)
+        let verdict = "refused reason=not-enrolled";
+        Entry::explained(Severity::Notice, verdict, text)
     };
     Some(match settled {
         Settled::NoConcern => return None,
         Settled::Enrolled { recovery_codes } => {
             let verdict = format!("enrolled type=totp recovery-codes={recovery_codes}");
-            (libc::LOG_NOTICE, What::plain(verdict))
+            Entry::plain(Severity::Notice, verdict)
         }
         Settled::Refused(Why::GaveUp) => refused("she did not prove that her app has the key"),
         Settled::Refused(Why::Over(last)) => {
@@ -111,130 +62,96 @@ fn what_of_account(settled: &Settled) -> Option<(c_int, What)> {
     })
 }
 
-fn what_of_failure(failure: &Failure) -> (c_int, What) {
-    let unavailable = |text: &str| What::explained("refused reason=unavailable", text);
+fn what_of_request(told: &Told<'_>) -> Entry {
+    match told {
+        Told::Sent(channel) => Entry::plain(Severity::Info, format!("requested channel={channel}")),
+        Told::Refused(why) => not_requested(why.name()),
+        Told::Enough => not_requested("enough"),
+        Told::Failed(failure) => what_failed("not requested", failure),
+    }
+}
+
+fn not_requested(reason: &str) -> Entry {
+    Entry::plain(Severity::Notice, format!("not requested reason={reason}"))
+}
+
+fn what_of_failure(failure: &Failure) -> Entry {
+    what_failed("refused", failure)
+}
+
+/// What was not done, and what keeps us from knowing whether it should be.
+fn what_failed(not_done: &str, failure: &Failure) -> Entry {
+    let unavailable = |severity, text: &str| {
+        let verdict = format!("{not_done} reason=unavailable");
+        Entry::explained(severity, &verdict, text)
+    };
     match failure {
-        Failure::Unavailable(text) => (libc::LOG_ERR, unavailable(text)),
+        Failure::Unavailable(text) => unavailable(Severity::Error, text),
         // Somebody closed the window or pressed Ctrl-C: nothing to mend.
-        Failure::NoConversation => (
-            libc::LOG_NOTICE,
-            unavailable("the conversation was broken off"),
-        ),
-        Failure::Fault(text) => (libc::LOG_ERR, unavailable(text)),
-        Failure::Panic => (
-            libc::LOG_ERR,
-            unavailable("an internal fault of pam_otp: please report it"),
+        Failure::NoConversation => unavailable(Severity::Notice, "the conversation was broken off"),
+        Failure::Fault(text) => unavailable(Severity::Error, text),
+        Failure::Panic => unavailable(
+            Severity::Error,
+            "an internal fault of pam_otp: please report it",
         ),
     }
-}
-
-/// What the administrator should know beyond the reason's name.
-const fn hint(reason: Reason) -> Option<&'static str> {
-    match reason {
-        Reason::ReadOnly => {
-            Some("the store cannot be written, so nothing but time-based codes works")
-        }
-        Reason::OtherTime(_) => {
-            Some("it is right for another time: a clock is off, or a token was pressed idly")
-        }
-        Reason::TooEarly => Some("it could have been accepted before the last boot"),
-        Reason::ClockBehind => {
-            Some("the clock went back: it stands before the enrolment or the issue")
-        }
-        _ => None,
-    }
-}
-
-/// In quotes, at most `longest` bytes of it, `\...` for the rest. Printable ASCII stands for itself but for quotes,
-/// the backslash and `=`, so that the text holds no field of its own; every other byte is `\xNN`.
-pub(crate) fn quoted(text: &[u8], longest: usize) -> String {
-    let mut out = String::from("\"");
-    for byte in text.iter().take(longest) {
-        match byte {
-            b'"' | b'\\' | b'=' => out.push_str(&format!("\\x{byte:02x}")),
-            b' '..=b'~' => out.push(char::from(*byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    out.push_str(if text.len() > longest {
-        "\\...\""
-    } else {
-        "\""
-    });
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use otp::verify::{Acceptance, Method};
+    use otp::delivery::Channel;
+    use otp::request::Why;
 
-    fn written(outcome: Outcome, remote: Option<&str>, user: &[u8]) -> Option<(c_int, String)> {
-        let remote = remote.map(|address| address.parse().unwrap());
-        what(&outcome).map(|(priority, what)| (priority, line(&what, remote, user)))
-    }
-
-    fn accepted(method: Method, offset: Option<i64>) -> Outcome {
-        Outcome::Judged(Verdict::Accepted(Acceptance { method, offset }))
+    fn written(outcome: Outcome) -> Option<(u8, String)> {
+        let remote = "192.0.2.9".parse().ok();
+        what(&outcome).map(|entry| (entry.severity.number(), entry.line(remote, b"alice")))
     }
 
     #[test]
-    fn lines_are_as_documented() {
-        let line = |outcome, remote| written(outcome, remote, b"alice").unwrap();
-        assert_eq!(
-            line(accepted(Method::Totp, Some(-1)), Some("198.51.100.7")),
-            (
-                libc::LOG_INFO,
-                "accepted method=totp offset=-1 rhost=198.51.100.7 user=\"alice\"".to_owned()
-            )
-        );
-        assert_eq!(
-            line(accepted(Method::Issued, None), Some("2001:db8::7")).1,
-            "accepted method=issued rhost=2001:db8::7 user=\"alice\""
-        );
-        assert_eq!(
-            line(Outcome::Judged(Verdict::Refused(Reason::Used)), None),
-            (
-                libc::LOG_NOTICE,
-                "refused reason=used rhost=- user=\"alice\"".to_owned()
-            )
-        );
-        let unavailable = Failure::Unavailable("/x line 3: \"why\"\n".to_owned());
-        assert_eq!(
-            line(Outcome::Failed(unavailable), None),
-            (
-                libc::LOG_ERR,
-                "refused reason=unavailable rhost=- what=\"/x line 3: \\x22why\\x22\\x0a\" user=\"alice\""
-                    .to_owned()
-            )
-        );
-        assert_eq!(
-            written(Outcome::Exempt(Exempt::NotEnrolled), None, b"alice"),
-            None
-        );
-        let exempted = |why| line(Outcome::Exempt(why), Some("192.0.2.9"));
-        let told = |text: &str| {
-            (
-                libc::LOG_INFO,
-                format!("{text} rhost=192.0.2.9 user=\"alice\""),
-            )
+    fn who_is_let_by_is_told_of_but_for_those_of_whom_nothing_is_kept() {
+        let told = |text: &str| Some((6, format!("{text} rhost=192.0.2.9 user=\"alice\"")));
+        let exempt = |why| written(Outcome::Exempt(why));
+        assert_eq!(exempt(Exempt::NotEnrolled), None);
+        assert_eq!(exempt(Exempt::Rule(2)), told("exempted rule=2"));
+        assert_eq!(exempt(Exempt::Remembered), told("remembered"));
+    }
+
+    #[test]
+    fn what_failed_is_told_and_matters_where_it_can_be_mended() {
+        let failed = |failure| written(Outcome::Failed(failure)).unwrap();
+        let line = |text: &str| {
+            format!("refused reason=unavailable rhost=192.0.2.9 what=\"{text}\" user=\"alice\"")
         };
-        assert_eq!(exempted(Exempt::Rule(2)), told("exempted rule=2"));
-        assert_eq!(exempted(Exempt::Remembered), told("remembered"));
+        let unavailable = Failure::Unavailable("/x line 3: why".to_owned());
+        assert_eq!(failed(unavailable), (3, line("/x line 3: why")));
+        let gone = line("the conversation was broken off");
+        assert_eq!(failed(Failure::NoConversation), (5, gone));
+        assert_eq!(failed(Failure::Fault("odd")), (3, line("odd")));
+        let panic = line("an internal fault of pam_otp: please report it");
+        assert_eq!(failed(Failure::Panic), (3, panic));
     }
 
     #[test]
-    fn no_name_can_break_out_of_its_quotes_or_make_a_line_or_a_field() {
-        let refused = || Outcome::Judged(Verdict::Refused(Reason::Mismatch));
-        let user = |name: &[u8]| written(refused(), None, name).unwrap().1;
-        let hostile = b"x\" rhost=203.0.113.9\n\x1b[2J%s%n\\";
+    fn lines_of_requests_are_as_documented() {
+        let line = |told: Told<'_>| {
+            let entry = what_of_request(&told);
+            let remote = "198.51.100.7".parse().ok();
+            (entry.severity.number(), entry.line(remote, b"alice"))
+        };
+        let told = |text: &str| format!("{text} rhost=198.51.100.7 user=\"alice\"");
         assert_eq!(
-            user(hostile),
-            r#"refused reason=mismatch rhost=- user="x\x22 rhost\x3d203.0.113.9\x0a\x1b[2J%s%n\x5c""#
+            line(Told::Sent(Channel::Sms)),
+            (6, told("requested channel=sms"))
         );
-        assert!(user("müller\u{202e}".as_bytes()).ends_with(r#"user="m\xc3\xbcller\xe2\x80\xae""#));
-        assert!(user(b"\xff\x7f").ends_with(r#"user="\xff\x7f""#));
-        let long = user(&[b'a'; 10_000_000]);
-        assert!(long.len() < 400 && long.ends_with("a\\...\""), "{long}");
+        assert_eq!(
+            line(Told::Refused(Why::NoContact)),
+            (5, told("not requested reason=no-contact"))
+        );
+        assert_eq!(line(Told::Enough), (5, told("not requested reason=enough")));
+        let failure = Failure::Unavailable("x: why".to_owned());
+        let text =
+            "not requested reason=unavailable rhost=198.51.100.7 what=\"x: why\" user=\"alice\"";
+        assert_eq!(line(Told::Failed(&failure)), (3, text.to_owned()));
     }
 }

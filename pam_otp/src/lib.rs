@@ -10,6 +10,7 @@ compile_error!(
 
 mod account;
 mod answer;
+mod door;
 mod ffi;
 mod first_login;
 mod host;
@@ -19,6 +20,7 @@ mod machine;
 mod mark;
 mod options;
 mod panics;
+mod request;
 mod stack;
 
 use std::ffi::CStr;
@@ -27,9 +29,9 @@ use pam::constants::{PAM_SILENT, PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
 use crate::account::Settled;
+use crate::door::Machinery;
 use crate::host::PamHost;
 use crate::login::{Failure, Host, Outcome};
-use crate::machine::ThisMachine;
 use crate::options::{AccountOptions, Options};
 
 struct PamOtp;
@@ -48,8 +50,9 @@ mod entry {
 impl PamHooks for PamOtp {
     fn sm_authenticate(pamh: &mut PamHandle, args: Vec<&CStr>, _: PamFlag) -> PamResultCode {
         let mut host = PamHost::new(pamh);
+        let machine = Machinery::of(&host);
         let login = || match Options::parse(&args) {
-            Ok(options) => login::login(&options, host.with_notes(options.debug), &ThisMachine),
+            Ok(options) => login::login(&options, host.with_notes(options.debug), &machine),
             Err(bad) => {
                 host.delay_failure();
                 Outcome::Failed(Failure::Unavailable(bad.to_string()))
@@ -57,15 +60,18 @@ impl PamHooks for PamOtp {
         };
         let outcome = stack::wiped_after(|| panics::stopped(login));
         let outcome = outcome.unwrap_or_else(Outcome::Failed);
-        journal::write(&outcome, &host);
+        if !machine.is_told() {
+            journal::write(&outcome, &host);
+        }
         answer::code(&outcome)
     }
 
     fn acct_mgmt(pamh: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         let mut host = PamHost::new(pamh);
         let silent = flags & PAM_SILENT != 0;
+        let machine = Machinery::of(&host);
         let account = || match AccountOptions::parse(&args) {
-            Ok(options) => account::settle(&options, silent, &mut host, &ThisMachine),
+            Ok(options) => account::settle(&options, silent, &mut host, &machine),
             Err(bad) => Settled::Failed(Failure::Unavailable(bad.to_string())),
         };
         let settled = stack::wiped_after(|| panics::stopped(account));

@@ -4,10 +4,12 @@
 //! [`Machine`] we run on (policy, passwd, store, clock). Nothing is read of a user before she has answered, unless
 //! `nullok`, a rule of the policy or a remembered address asks for it, and no lock is held while she types.
 
+use std::ffi::CStr;
 use std::net::IpAddr;
 use std::path::Path;
 
 use otp::history::History;
+use otp::judging::{Sight, Way};
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::{Demand, Policy, Visit};
@@ -18,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::mark::{Found, Mark};
 use crate::options::{FirstPass, Options};
+use crate::request::{Post, Talk, Told, Wish};
 
 /// Nobody types more than this, in bytes; PAM_MAX_RESP_SIZE is 512.
 const LONGEST_ANSWER: usize = 1024;
@@ -80,6 +83,10 @@ pub(crate) trait Host {
     fn service(&self) -> String;
     /// Where the user sits, if the host says so and it is an address.
     fn remote_address(&self) -> Option<IpAddr>;
+    /// What it keeps under this name in the environment of PAM, for modules to see.
+    fn environment(&self, name: &CStr) -> Option<&[u8]>;
+    /// Tells the log what came of asking for a code.
+    fn tell(&mut self, told: &Told<'_>);
     /// Tells the log which way the login goes, where `debug` asks for it. Never a secret.
     fn note(&self, step: &str);
     /// Leaves word for our account hook on the same handle, in the place of what was left before.
@@ -88,25 +95,6 @@ pub(crate) trait Host {
     fn left(&self) -> Option<Mark>;
     /// Shows a line. Whether it is seen nobody knows: a host may do without.
     fn say(&mut self, text: &str);
-}
-
-/// A look at what is kept of a user.
-pub(crate) struct Sight {
-    /// There is something she could answer with.
-    pub(crate) can_answer: bool,
-    /// A code of hers was accepted from there, not long ago.
-    pub(crate) is_remembered: bool,
-    /// What she may be told.
-    pub(crate) history: History,
-}
-
-/// The way an answer came.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
-    /// From where.
-    pub(crate) origin: Origin,
-    /// By which service, if its name can be kept.
-    pub(crate) service: Option<Service>,
 }
 
 /// The machine a login is for.
@@ -133,14 +121,14 @@ pub(crate) trait Machine {
 }
 
 /// One login.
-pub(crate) fn login(options: &Options, host: &mut impl Host, machine: &impl Machine) -> Outcome {
+pub(crate) fn login(options: &Options, host: &mut impl Host, machine: &impl Post) -> Outcome {
     attempt(options, host, machine).unwrap_or_else(Outcome::Failed)
 }
 
 fn attempt(
     options: &Options,
     host: &mut impl Host,
-    machine: &impl Machine,
+    machine: &impl Post,
 ) -> Result<Outcome, Failure> {
     host.leave(None)?;
     if !options.nodelay {
@@ -151,14 +139,33 @@ fn attempt(
         Ok(policy) => policy,
         Err(failure) if options.nullok => return Err(failure),
         // Everybody is asked before it comes out that nobody gets in.
-        Err(failure) => return answer(options, host)?.map_or(Ok(MALFORMED), |_| Err(failure)),
+        Err(failure) => {
+            return match answer(options, host)? {
+                Answer::Code(_) => Err(failure),
+                Answer::Wish(_) | Answer::Nothing => Ok(MALFORMED),
+            };
+        }
     };
     let origin = origin(&policy, host, machine);
     if let Some(exempt) = exemption(&user, origin, &policy, options, host, machine)? {
         pass_by(options, host)?;
         return Ok(Outcome::Exempt(exempt));
     }
-    let Some(passcode) = answer(options, host)? else {
+    let talk = Talk {
+        user: &user,
+        origin,
+        policy: &policy,
+        options,
+        began: machine.moment(),
+    };
+    let passcode = match answer(options, host)? {
+        Answer::Code(passcode) => Some(passcode),
+        Answer::Wish(wish) if talk.may_ask(host, machine) => {
+            talk.until_answer(wish, host, machine)?
+        }
+        Answer::Wish(_) | Answer::Nothing => None,
+    };
+    let Some(passcode) = passcode else {
         return Ok(MALFORMED);
     };
     let account = machine.account(&user)?;
@@ -275,9 +282,35 @@ fn pass_by(options: &Options, host: &mut impl Host) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What she answers, or nothing if it is no passcode. One cut is one attempt: a tail that was a passcode and
-/// turns out wrong is not asked for again.
-fn answer(options: &Options, host: &mut impl Host) -> Result<Option<Passcode>, Failure> {
+/// What she answers.
+pub(crate) enum Answer {
+    /// A passcode.
+    Code(Passcode),
+    /// A code is to be sent, if one can be.
+    Wish(Wish),
+    /// Neither.
+    Nothing,
+}
+
+impl Answer {
+    /// Understands what was typed at a prompt for a code.
+    pub(crate) fn of(typed: Option<&[u8]>) -> Self {
+        let Some(typed) = typed else {
+            return Self::Nothing;
+        };
+        let wish = || Wish::parse(typed).map_or(Self::Nothing, Self::Wish);
+        Passcode::parse(typed).map_or_else(|_| wish(), Self::Code)
+    }
+}
+
+impl From<Option<Passcode>> for Answer {
+    fn from(passcode: Option<Passcode>) -> Self {
+        passcode.map_or(Self::Nothing, Self::Code)
+    }
+}
+
+/// What she answers. One cut is one attempt: a tail that was a passcode and turns out wrong is not asked for again.
+fn answer(options: &Options, host: &mut impl Host) -> Result<Answer, Failure> {
     let mut password = None;
     if options.first_pass != FirstPass::Prompt {
         password = host.password()?;
@@ -286,24 +319,24 @@ fn answer(options: &Options, host: &mut impl Host) -> Result<Option<Passcode>, F
             .and_then(|whole| Cut::of(whole, options.tail))
         {
             host.note("the password typed before ends in a code");
-            return cut.take(options, host).map(Some);
+            return cut.take(options, host).map(Answer::Code);
         }
         host.note("no password typed before that ends in a code");
         if options.first_pass == FirstPass::Use {
-            return Ok(None);
+            return Ok(Answer::Nothing);
         }
     }
     if options.forward_pass && password.is_none() {
-        ask_for_both(options, host)
+        ask_for_both(options, host).map(Answer::from)
     } else {
         ask_for_code(options, host)
     }
 }
 
-fn ask_for_code(options: &Options, host: &mut impl Host) -> Result<Option<Passcode>, Failure> {
+fn ask_for_code(options: &Options, host: &mut impl Host) -> Result<Answer, Failure> {
     let prompt = options.prompt.as_deref().unwrap_or(ASK_CODE);
     let typed = host.ask(prompt, options.echo)?;
-    Ok(typed.and_then(|typed| Passcode::parse(&typed).ok()))
+    Ok(Answer::of(typed.as_deref().map(Vec::as_slice)))
 }
 
 /// Password and code in one line. It is never echoed: `echo` is about codes.
@@ -356,5 +389,7 @@ fn origin(policy: &Policy, host: &impl Host, machine: &impl Machine) -> Origin {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;

@@ -2,28 +2,35 @@
 
 use std::ffi::CString;
 use std::path::Path;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Instant, SystemTime};
 
 use nix::unistd::{self, Gid, Group, User};
+use otp::delivery::Channel;
 use otp::enrollment::{Authenticator, Generation, Kind, RecoveryList};
 use otp::history::History;
 use otp::hotp::{Algorithm, CodeLength};
+use otp::judging::{self, Sight, Way};
 use otp::keyed::DigestKey;
 use otp::origin::Origin;
 use otp::passcode::{Passcode, RecoveryCode};
+use otp::passwd;
 use otp::policy::Policy;
+use otp::request::Why;
 use otp::secret::Secret;
 use otp::state::AuthenticatorState;
-use otp::store::{self, Enrolled, FileStore, NewEnrollment, Place, Store};
+use otp::store::{self, Ask, Enrolled, FileStore, NewEnrollment, Place, Store};
+use otp::store::{Requested, Sent, Whereabouts};
 use otp::time::{Period, UnixTime};
-use otp::user::{Account, UserName};
-use otp::verify::{self, Attempt, Changes, Reason, Record, Verdict};
+use otp::user::Account;
+use otp::verify::Verdict;
 use rand::TryRng;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
 use crate::first_login::{RECOVERY_CODES, Registry};
-use crate::login::{Failure, Machine, Sight, Way};
+use crate::login::{Failure, Machine};
+use crate::request::Post;
 
 /// What an authenticator is called that was given no name.
 const FIRST_NAME: &str = "app";
@@ -39,27 +46,7 @@ impl Machine for ThisMachine {
     }
 
     fn account(&self, typed: &[u8]) -> Result<Option<Account>, Failure> {
-        // What cannot be a name is nobody's, and is not put to NSS.
-        let name = std::str::from_utf8(typed).ok();
-        let Some(name) = name.and_then(|name| UserName::parse(name).ok()) else {
-            return Ok(None);
-        };
-        let user = unistd::User::from_name(name.as_str())
-            .map_err(|error| Failure::Unavailable(format!("cannot look up the user: {error}")))?;
-        let Some(user) = user else {
-            return Ok(None);
-        };
-        match UserName::parse(&user.name) {
-            // A name the database spells in something else than UTF-8 would be read as another's.
-            Ok(name) if !user.name.contains('\u{fffd}') => Ok(Some(Account {
-                name,
-                uid: Some(user.uid.as_raw()),
-            })),
-            _ => {
-                let why = "the passwd database spells the user's name in a way no record can have";
-                Err(Failure::Unavailable(why.to_owned()))
-            }
-        }
+        passwd::account(typed).map_err(|error| Failure::Unavailable(error.to_string()))
     }
 
     fn is_member(&self, account: &Account, groups: &[String]) -> Result<bool, Failure> {
@@ -81,13 +68,7 @@ impl Machine for ThisMachine {
     }
 
     fn look(&self, account: &Account, origin: Origin, policy: &Policy) -> Result<Sight, Failure> {
-        let record = open(policy)?.read(account).map_err(unavailable)?;
-        let now = now();
-        Ok(Sight {
-            can_answer: record.can_answer(now),
-            is_remembered: record.is_remembered(&origin, now, policy),
-            history: History::of(&record, &Changes::default()),
-        })
+        judging::look(account, origin, policy, now).map_err(unavailable)
     }
 
     fn judge(
@@ -98,25 +79,7 @@ impl Machine for ThisMachine {
         way: Way,
         policy: &Policy,
     ) -> Result<(Verdict, History), Failure> {
-        // A store that is not in order answers everybody alike, so it is opened for those nobody knows, too; and they take
-        // as long to refuse.
-        let store = open(policy)?;
-        let judge = |record: &Record| {
-            let now = now();
-            let attempt = Attempt {
-                passcode,
-                origin: way.origin,
-                now,
-            };
-            let outcome = verify::verify(record, &attempt, policy).by(way.service);
-            let history = History::of(record, &outcome.changes);
-            ((outcome.verdict, history), outcome.changes)
-        };
-        let Some(account) = account else {
-            store.update_nobody(typed, judge);
-            return Ok((Verdict::Refused(Reason::NotEnrolled), History::default()));
-        };
-        store.update(account, judge).map_err(unavailable)
+        judging::judge(typed, account, passcode, way, policy, now).map_err(unavailable)
     }
 
     fn real_uid(&self) -> u32 {
@@ -174,6 +137,54 @@ impl Registry for ThisMachine {
     }
 }
 
+impl Post for ThisMachine {
+    fn sends(&self, _: &Policy) -> bool {
+        // Whoever runs a set-user-ID program can stop it in the middle, with the locks of everybody who asks.
+        unistd::geteuid().is_root() && unistd::getuid().is_root()
+    }
+
+    fn request(
+        &self,
+        typed: &[u8],
+        account: Option<&Account>,
+        channel: Option<Channel>,
+        origin: Origin,
+        policy: &Policy,
+    ) -> Result<Requested, Failure> {
+        let store = open(policy)?;
+        let Some(account) = account else {
+            store.request_nobody(typed);
+            return Ok(Requested::Refused(Why::NoContact));
+        };
+        let ask = Ask {
+            channel,
+            origin,
+            host: host_name(),
+        };
+        let mut rng = random()?;
+        let requested = store.request_code(account, &ask, policy, now, &mut rng);
+        requested.map_err(unavailable)
+    }
+
+    fn whereabouts(
+        &self,
+        account: &Account,
+        sent: &Sent,
+        policy: &Policy,
+    ) -> Result<Whereabouts, Failure> {
+        let store = open(policy)?;
+        store.whereabouts(account, sent).map_err(unavailable)
+    }
+
+    fn moment(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wait_until(&self, moment: Instant) {
+        thread::sleep(moment.saturating_duration_since(Instant::now()));
+    }
+}
+
 /// The groups she is in, her own among them.
 fn groups_of(account: &Account) -> Result<Vec<Gid>, Failure> {
     let failed =
@@ -197,7 +208,8 @@ fn random() -> Result<UnwrapErr<SysRng>, Failure> {
 fn host_name() -> String {
     let name = unistd::gethostname().ok();
     let name = name.and_then(|name| name.into_string().ok());
-    let plain = |name: &String| !name.is_empty() && !name.contains(':');
+    let odd = |letter: char| letter == ':' || letter.is_control();
+    let plain = |name: &String| !name.is_empty() && !name.contains(odd);
     name.filter(plain).unwrap_or_else(|| "localhost".to_owned())
 }
 

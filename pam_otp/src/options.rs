@@ -23,7 +23,7 @@ pub(crate) struct Options {
     pub(crate) forward_pass: bool,
     /// How many digits the tail has.
     pub(crate) tail: usize,
-    /// The administrator vouches that the line comes after a first factor. Matters to delivery, which is to come.
+    /// The administrator vouches that the line is reached only after a first factor, so that codes can be asked for.
     pub(crate) after_first_factor: bool,
     /// No delay after a failure.
     pub(crate) nodelay: bool,

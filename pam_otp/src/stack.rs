@@ -1,8 +1,6 @@
 //! The stack a login has used, wiped: what is passed by value leaves copies there that nobody owns any more.
 
-use std::hint::black_box;
-
-use zeroize::Zeroize;
+use crate::ffi;
 
 /// More than a login uses, in bytes, and much less than the smallest thread's stack has.
 const DEPTH: usize = 32 * 1024;
@@ -22,6 +20,6 @@ fn apart<T>(does: impl FnOnce() -> T) -> T {
 
 #[inline(never)]
 fn wipe() {
-    let mut below = [0_u8; DEPTH];
-    black_box(&mut below).zeroize();
+    let mut below = [0; DEPTH];
+    ffi::wipe(&mut below);
 }

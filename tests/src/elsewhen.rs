@@ -22,6 +22,11 @@ pub fn prompts_at(clock: &str, user: &str, rhost: &str) -> String {
     prompts.to_owned()
 }
 
+/// Whether the module lets the user in who types these lines one after another, as [`accepts_at`].
+pub fn accepts_all_at(clock: &str, user: &str, typed: &[&str]) -> bool {
+    accepts_at(clock, user, &typed.join("\n"))
+}
+
 /// What pamtester says with these arguments.
 fn said_at(clock: &str, arguments: &[&str], typed: &str) -> String {
     let mut child = Command::new("pamtester")

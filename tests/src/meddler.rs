@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::door::Packets;
+
 /// Where strace writes, inside the sandbox.
 const TRACE: &str = "/tmp/trace";
 /// A login waits 5 s for a lock at most; what takes longer than this hangs.
@@ -19,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Program {
     words: Vec<String>,
     input: String,
+    question: Option<Vec<u8>>,
 }
 
 /// One system call of a program: the nth of its name.
@@ -65,7 +68,14 @@ impl Program {
         Self {
             words: words.iter().map(ToString::to_string).collect(),
             input: String::new(),
+            question: None,
         }
+    }
+
+    /// With a connection on its standard input, at which uid 1000 has asked this. What is answered is what it puts out.
+    pub fn asked(mut self, question: &[u8]) -> Self {
+        self.question = Some(question.to_vec());
+        self
     }
 
     /// With this on its standard input.
@@ -127,11 +137,19 @@ impl Program {
         let mut input = scratch();
         input.write_all(self.input.as_bytes()).unwrap();
         input.rewind().unwrap();
+        let (stdin, asker) = match &self.question {
+            Some(question) => {
+                let (asker, asked) = Packets::pair_of(1000);
+                assert!(asker.send(question));
+                (Stdio::from(asked), Some(asker))
+            }
+            None => (Stdio::from(input), None),
+        };
         let mut child = command
             .args(words)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::from(input))
+            .stdin(stdin)
             .stdout(out.try_clone().unwrap())
             .stderr(err.try_clone().unwrap())
             .spawn()
@@ -147,6 +165,11 @@ impl Program {
             }
             thread::sleep(Duration::from_micros(500));
         };
+        // The other end of the connection is open in there as long as the command is.
+        command.stdin(Stdio::null());
+        if let Some(answer) = asker.and_then(|asker| asker.receive(Duration::ZERO)) {
+            out.write_all(&answer).unwrap();
+        }
         Ended {
             code: status.code(),
             killed: !hung && status.signal() == Some(libc::SIGKILL),

@@ -55,6 +55,7 @@ unsafe extern "C" {
     ) -> c_int;
     fn pam_end(handle: *mut Handle, status: c_int) -> c_int;
     fn pam_set_item(handle: *mut Handle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_putenv(handle: *mut Handle, pair: *const c_char) -> c_int;
     fn pam_authenticate(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_setcred(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_acct_mgmt(handle: *mut Handle, flags: c_int) -> c_int;
@@ -110,6 +111,7 @@ pub struct Login {
     service: CString,
     user: Option<CString>,
     rhost: Option<CString>,
+    environment: Vec<CString>,
     flags: c_int,
     replies: Vec<Reply>,
     shown_to: Option<c_int>,
@@ -133,6 +135,7 @@ impl Login {
             service: c"sshd".to_owned(),
             user: Some(CString::new(user).unwrap()),
             rhost: None,
+            environment: Vec::new(),
             flags: 0,
             replies: Vec::new(),
             shown_to: None,
@@ -153,6 +156,12 @@ impl Login {
 
     pub fn from(mut self, rhost: &str) -> Self {
         self.rhost = Some(CString::new(rhost).unwrap());
+        self
+    }
+
+    /// With this in the environment of PAM: `NAME=value`.
+    pub fn keeping(mut self, pair: &str) -> Self {
+        self.environment.push(CString::new(pair).unwrap());
         self
     }
 
@@ -234,6 +243,11 @@ impl Session {
         session.set(ITEM_FAIL_DELAY, delay as *const c_void);
         if let Some(rhost) = &login.rhost {
             session.set(ITEM_RHOST, rhost.as_ptr().cast());
+        }
+        for pair in &login.environment {
+            // SAFETY: the handle is live, and libpam copies the string.
+            let put = unsafe { pam_putenv(session.handle, pair.as_ptr()) };
+            assert_eq!(put, 0, "pam_putenv");
         }
         session
     }

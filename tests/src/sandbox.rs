@@ -12,6 +12,8 @@ use std::time::Duration;
 pub const MODULE: &str = "/built/pam_otp.so";
 /// The command, where a test has brought it.
 pub const OTPCTL: &str = "/built/otpctl";
+/// What answers programs that are not root, where a test has brought it.
+pub const OTPD: &str = "/built/otpd";
 /// A directory on the disk that `target/` is on, for tests that ask for it: the rest of the sandbox is memory, where making
 /// things durable costs nothing.
 pub const DISK: &str = "/disk";
@@ -140,6 +142,12 @@ pub fn with_otpctl() -> Vec<PathBuf> {
 pub fn otpctl() -> &'static Path {
     static OTPCTL: OnceLock<PathBuf> = OnceLock::new();
     OTPCTL.get_or_init(|| build("otpctl", "otpctl", is_release()))
+}
+
+/// otpd, built now in the tests' own profile. Inside it is [`OTPD`].
+pub fn otpd() -> &'static Path {
+    static OTPD: OnceLock<PathBuf> = OnceLock::new();
+    OTPD.get_or_init(|| build("otpd", "otpd", is_release()))
 }
 
 fn build_module(release: bool) -> PathBuf {

@@ -21,7 +21,7 @@ use otp::user::{Account, UserName};
 use zeroize::Zeroizing;
 
 /// The sandbox's policy: the default one, unless the test has written another.
-fn policy() -> Policy {
+pub fn policy() -> Policy {
     otp::store::load_policy(None).expect("a policy").policy
 }
 

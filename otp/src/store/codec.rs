@@ -1,24 +1,22 @@
 //! The bytes of the two binary records, written and read. FILEFORMAT.md has them; all numbers are little-endian.
 //! Lengths are bounded before anything is allocated, and bytes left over are damage.
 
-use std::net::IpAddr;
-
-use crate::delivery::Channel;
+use crate::bytes::{
+    Reader, channel_code, channel_from, list_to, method_code, method_from, moment_to, origin_from,
+    origin_to, service_from, time_to, u32_to, u64_to,
+};
 use crate::drift::Drift;
 use crate::enrollment::Generation;
 use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_REASON, StoredCode};
 use crate::keyed::Digest;
-use crate::origin::Origin;
 use crate::passcode::{MAX_DIGITS, MIN_DIGITS};
 use crate::sends::{MAX_NOTED, MINUTES, MachineLog, Noted, SendLog};
-use crate::service::{MAX_SERVICE, Service};
+use crate::service::Service;
 use crate::state::{
     AuthenticatorState, LastLogin, MAX_AUTHENTICATOR_STATES, MAX_INTERVALS, MAX_RECOVERY_STATES,
     MAX_REMEMBERED, RecoveryState, Remembered, State, UsedSteps,
 };
 use crate::throttle::{MAX_STRANGERS, MAX_TRUSTED, OriginRecord, Throttle};
-use crate::time::UnixTime;
-use crate::verify::Method;
 
 /// The state record of a user.
 pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
@@ -238,15 +236,6 @@ fn last_from(from: &mut Reader<'_>) -> Option<LastLogin> {
     })
 }
 
-/// The name of a service, or none; damage if it is neither.
-fn service_from(from: &mut Reader<'_>) -> Option<Option<Service>> {
-    let name = String::from_utf8(from.list(MAX_SERVICE, Reader::u8)?).ok()?;
-    if name.is_empty() {
-        return Some(None);
-    }
-    Service::parse(&name).map(Some)
-}
-
 fn authenticator_to(out: &mut Vec<u8>, entry: &AuthenticatorState) {
     u64_to(out, entry.generation.bits());
     moment_to(out, entry.last_used_at);
@@ -284,139 +273,15 @@ fn authenticator_from(from: &mut Reader<'_>) -> Option<AuthenticatorState> {
     })
 }
 
-fn origin_to(out: &mut Vec<u8>, origin: Origin) {
-    let (tag, bits) = match origin {
-        Origin::Local(uid) => (0, u128::from(uid)),
-        Origin::Address(IpAddr::V4(v4)) => (4, u128::from(v4.to_bits())),
-        Origin::Address(IpAddr::V6(v6)) => (6, v6.to_bits()),
-    };
-    out.push(tag);
-    out.extend(bits.to_le_bytes());
-}
-
-fn origin_from(from: &mut Reader<'_>) -> Option<Origin> {
-    let tag = from.u8()?;
-    let bits = u128::from_le_bytes(from.array()?);
-    let small = u32::try_from(bits);
-    Some(match tag {
-        0 => Origin::Local(small.ok()?),
-        4 => Origin::Address(IpAddr::V4(small.ok()?.into())),
-        6 => Origin::Address(IpAddr::V6(bits.into())),
-        _ => return None,
-    })
-}
-
-const fn channel_code(channel: Channel) -> u8 {
-    match channel {
-        Channel::Sms => 1,
-        Channel::Email => 2,
-    }
-}
-
-fn channel_from(code: u8) -> Option<Channel> {
-    Channel::ALL
-        .into_iter()
-        .find(|channel| channel_code(*channel) == code)
-}
-
-const fn method_code(method: Method) -> u8 {
-    match method {
-        Method::Totp => 1,
-        Method::Hotp => 2,
-        Method::Issued => 3,
-        Method::Recovery => 4,
-    }
-}
-
-fn method_from(code: u8) -> Option<Method> {
-    [Method::Totp, Method::Hotp, Method::Issued, Method::Recovery]
-        .into_iter()
-        .find(|method| method_code(*method) == code)
-}
-
-fn u32_to(out: &mut Vec<u8>, value: u32) {
-    out.extend(value.to_le_bytes());
-}
-
-fn u64_to(out: &mut Vec<u8>, value: u64) {
-    out.extend(value.to_le_bytes());
-}
-
-fn time_to(out: &mut Vec<u8>, time: UnixTime) {
-    u64_to(out, time.as_secs());
-}
-
-/// A time that may be absent: nothing is spelled as zero.
-fn moment_to(out: &mut Vec<u8>, time: Option<UnixTime>) {
-    time_to(out, time.unwrap_or(UnixTime::EPOCH));
-}
-
-/// A list is its length in one byte and its items; no list here is longer than 200.
-fn list_to<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
-    let kept = items.iter().take(usize::from(u8::MAX));
-    out.push(u8::try_from(items.len()).unwrap_or(u8::MAX));
-    for each in kept {
-        item(out, each);
-    }
-}
-
-/// Bytes not read yet.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn bool(&mut self) -> Option<bool> {
-        match self.u8()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn time(&mut self) -> Option<UnixTime> {
-        self.u64().map(UnixTime::from_secs)
-    }
-
-    fn moment(&mut self) -> Option<Option<UnixTime>> {
-        let time = self.time()?;
-        Some(Some(time).filter(|time| *time != UnixTime::EPOCH))
-    }
-
-    fn list<T>(
-        &mut self,
-        most: usize,
-        mut item: impl FnMut(&mut Self) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let count = usize::from(self.u8()?);
-        if count > most {
-            return None;
-        }
-        (0..count).map(|_| item(self)).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Channel;
+    use crate::origin::Origin;
+    use crate::service::MAX_SERVICE;
     use crate::store::slots::CAPACITY;
-    use crate::time::TimeStep;
+    use crate::time::{TimeStep, UnixTime};
+    use crate::verify::Method;
     use proptest::prelude::*;
 
     fn fullest_state() -> State {

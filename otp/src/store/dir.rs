@@ -2,12 +2,16 @@
 //! opens. Owner, type, mode and link count are checked on the open descriptor, or, where nothing is opened, by name in a
 //! directory that was found safe.
 
+mod way;
+
+pub(super) use way::Way;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
@@ -32,7 +36,7 @@ static TURN: AtomicU32 = AtomicU32::new(0);
 
 /// Who else may touch a thing.
 #[derive(Clone, Copy)]
-pub(super) enum Privacy {
+pub(crate) enum Privacy {
     /// Others may read it, only root may write it: the policy, and the directories on the way.
     RootWrites,
     /// Nobody but root may even read it.
@@ -68,59 +72,20 @@ pub(super) enum Access {
 }
 
 /// A directory that was found safe, and its path for error messages.
-pub(super) struct Dir {
+pub(crate) struct Dir {
     fd: OwnedFd,
     path: PathBuf,
 }
 
 impl Dir {
     /// Opens a directory by its absolute path, checking every component on the way from the root.
-    pub(super) fn open(path: &Path, privacy: Privacy) -> Result<Self, Error> {
-        Self::walk(path, privacy, false)
+    pub(crate) fn open(path: &Path, privacy: Privacy) -> Result<Self, Error> {
+        Way::new().open(path, privacy)
     }
 
     /// The same, making what is missing: root's, as private as `privacy` asks, directories on the way 0700.
-    pub(super) fn open_or_create(path: &Path, privacy: Privacy) -> Result<Self, Error> {
-        Self::walk(path, privacy, true)
-    }
-
-    fn walk(path: &Path, privacy: Privacy, create: bool) -> Result<Self, Error> {
-        let root = Path::new("/");
-        let mut names = path
-            .components()
-            .filter_map(|component| match component {
-                Component::Normal(name) => Some(name),
-                _ => None,
-            })
-            .peekable();
-        // What is only passed through need not be readable, and opens faster.
-        let way = if create {
-            OFlag::O_RDONLY
-        } else {
-            OFlag::O_PATH
-        };
-        let flags = |is_last| if is_last { OFlag::O_RDONLY } else { way } | DIRECTORY;
-        let fd = nix::fcntl::open(root, flags(names.peek().is_none()), Mode::empty())
-            .map_err(|errno| io(root, "open", errno))?;
-        let mut dir = Self::audited(fd, root.to_path_buf(), Privacy::RootWrites)?;
-        while let Some(name) = names.next() {
-            let is_last = names.peek().is_none();
-            let (privacy, made) = if is_last {
-                (privacy, privacy)
-            } else {
-                (Privacy::RootWrites, Privacy::RootOnly)
-            };
-            dir = match dir.open_sub(name, privacy, flags(is_last))? {
-                Some(sub) => sub,
-                None if create => dir.make_sub(name, made)?,
-                None => {
-                    return Err(Error::Missing {
-                        path: path.to_path_buf(),
-                    });
-                }
-            };
-        }
-        Ok(dir)
+    pub(crate) fn open_or_create(path: &Path, privacy: Privacy) -> Result<Self, Error> {
+        Way::creating().open(path, privacy)
     }
 
     /// Makes every directory on the way to `path` last: whoever made one may have been killed before it did. The way may
@@ -188,7 +153,7 @@ impl Dir {
 
     fn audited(fd: OwnedFd, path: PathBuf, privacy: Privacy) -> Result<Self, Error> {
         let stat = fstat(&fd).map_err(|errno| io(&path, "look at", errno))?;
-        audit(&stat, &path, privacy)?;
+        audit(&stat, &|| path.clone(), privacy)?;
         Ok(Self { fd, path })
     }
 
@@ -214,7 +179,7 @@ impl Dir {
         access: Access,
         privacy: Privacy,
     ) -> Result<Option<(File, FileStat)>, Error> {
-        let path = self.path_of(name);
+        let path = || self.path_of(name);
         let access = match access {
             Access::Read => OFlag::O_RDONLY,
             Access::Write => OFlag::O_RDWR,
@@ -222,23 +187,37 @@ impl Dir {
         let fd = match openat(&self.fd, name, OPEN | access, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => return Ok(None),
-            Err(Errno::ELOOP) => return Err(insecure(&path, "it is a symbolic link")),
+            Err(Errno::ELOOP) => return Err(insecure(&path(), "it is a symbolic link")),
             Err(Errno::EISDIR | Errno::ENXIO | Errno::ENODEV) => {
-                return Err(insecure(&path, "it is not a regular file"));
+                return Err(insecure(&path(), "it is not a regular file"));
             }
-            Err(errno) => return Err(io(&path, "open", errno)),
+            Err(errno) => return Err(io(&path(), "open", errno)),
         };
-        let stat = fstat(&fd).map_err(|errno| io(&path, "look at", errno))?;
+        let stat = fstat(&fd).map_err(|errno| io(&path(), "look at", errno))?;
         audit_file(&stat, &path, privacy)?;
         Ok(Some((File::from(fd), stat)))
     }
 
     /// Whether there is a file that could be opened so. It is not: there is nothing in it.
     pub(super) fn has_file(&self, name: &str, privacy: Privacy) -> Result<bool, Error> {
+        let path = || self.path_of(name);
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) if is(&stat, SFlag::S_IFLNK) => {
+                Err(insecure(&path(), "it is a symbolic link"))
+            }
+            Ok(stat) => audit_file(&stat, &path, privacy).map(|()| true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(io(&path(), "look at", errno)),
+        }
+    }
+
+    /// Whether there is a socket of root's. Others may write to it: that is how they ask.
+    pub(crate) fn has_socket(&self, name: &str) -> Result<bool, Error> {
         let path = self.path_of(name);
         match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(stat) if is(&stat, SFlag::S_IFLNK) => Err(insecure(&path, "it is a symbolic link")),
-            Ok(stat) => audit_file(&stat, &path, privacy).map(|()| true),
+            Ok(stat) if !is(&stat, SFlag::S_IFSOCK) => Err(insecure(&path, "it is not a socket")),
+            Ok(stat) if stat.st_uid != 0 => Err(insecure(&path, "it does not belong to root")),
+            Ok(_) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(io(&path, "look at", errno)),
         }
@@ -254,8 +233,8 @@ impl Dir {
         let Some((file, stat)) = self.open_file(name, Access::Read, privacy)? else {
             return Ok(None);
         };
-        let path = self.path_of(name);
-        let too_large = || damaged(&path, format!("it is larger than {limit} bytes"));
+        let path = || self.path_of(name);
+        let too_large = || damaged(&path(), format!("it is larger than {limit} bytes"));
         let size = usize::try_from(stat.st_size).map_err(|_| too_large())?;
         if size > limit {
             return Err(too_large());
@@ -263,9 +242,9 @@ impl Dir {
         // Filled in place, so that no copy of a secret is left behind; the byte more tells whether it has grown since.
         let mut content = Zeroizing::new(vec![0; size.saturating_add(1)]);
         let read = read_from_start(&file, &mut content, size)
-            .map_err(|source| failed(&path, "read", source))?;
+            .map_err(|source| failed(&path(), "read", source))?;
         if read > size {
-            return Err(damaged(&path, "it was being written: try again"));
+            return Err(damaged(&path(), "it was being written: try again"));
         }
         content.truncate(read);
         Ok(Some(content))
@@ -507,22 +486,24 @@ pub(super) fn still_named(file: &File, path: &Path) -> Result<bool, Error> {
         .map_err(|errno| io(path, "look at", errno))
 }
 
-fn audit_file(stat: &FileStat, path: &Path, privacy: Privacy) -> Result<(), Error> {
+/// The path is asked for only where something is wrong: a login opens a dozen things that are as they should be.
+fn audit_file(stat: &FileStat, path: &dyn Fn() -> PathBuf, privacy: Privacy) -> Result<(), Error> {
     if !is(stat, SFlag::S_IFREG) {
-        return Err(insecure(path, "it is not a regular file"));
+        return Err(insecure(&path(), "it is not a regular file"));
     }
     if stat.st_nlink > 1 {
-        return Err(insecure(path, "it has more than one name (a hard link)"));
+        return Err(insecure(&path(), "it has more than one name (a hard link)"));
     }
     audit(stat, path, privacy)
 }
 
-fn audit(stat: &FileStat, path: &Path, privacy: Privacy) -> Result<(), Error> {
+fn audit(stat: &FileStat, path: &dyn Fn() -> PathBuf, privacy: Privacy) -> Result<(), Error> {
     if stat.st_uid != 0 {
         let why = format!("it belongs to uid {}, not to root", stat.st_uid);
-        return Err(insecure(path, &why));
+        return Err(insecure(&path(), &why));
     }
     if stat.st_mode & privacy.forbidden() != 0 {
+        let path = path();
         let why = format!(
             "its mode is {:04o}: 'chmod {} {}'",
             stat.st_mode & 0o7777,
@@ -532,7 +513,7 @@ fn audit(stat: &FileStat, path: &Path, privacy: Privacy) -> Result<(), Error> {
             },
             path.display()
         );
-        return Err(insecure(path, &why));
+        return Err(insecure(&path, &why));
     }
     Ok(())
 }

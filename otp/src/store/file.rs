@@ -16,7 +16,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use zeroize::Zeroizing;
 
 use super::decoy::Decoy;
-use super::dir::{Dir, Privacy, damaged, failed, io};
+use super::dir::{Dir, Privacy, Way, damaged, failed, io};
 use super::fallback::Fallback;
 use super::queue::Queue;
 use super::slots::{Format, Slots};
@@ -69,14 +69,17 @@ impl FileStore {
     /// Opens the store that is there: what a login does.
     pub fn open(policy: &Policy) -> Result<Self, Error> {
         whole_files(policy)?;
-        let root = Dir::open(&policy.state_dir, Privacy::RootOnly)?;
+        // Both trees are beneath the same directories, as a rule.
+        let mut way = Way::new();
+        let root = way.open(&policy.state_dir, Privacy::RootOnly)?;
         let sub = |name| {
-            let path = root.path_of(name);
             let sub = root.sub(name, Privacy::RootOnly)?;
-            sub.ok_or(Error::Missing { path })
+            sub.ok_or_else(|| Error::Missing {
+                path: root.path_of(name),
+            })
         };
         marked(&root, MARKER)?;
-        let spool = Dir::open(&policy.spool_dir, Privacy::RootOnly)?;
+        let spool = way.open(&policy.spool_dir, Privacy::RootOnly)?;
         marked(&spool, SPOOL_MARKER)?;
         Ok(Self {
             secrets: sub(SECRETS)?,
@@ -343,16 +346,16 @@ impl FileStore {
     }
 
     fn key(&self) -> Result<DigestKey, Error> {
-        let path = self.root.path_of(KEY);
+        let path = || self.root.path_of(KEY);
         let content = self.root.read(KEY, KEY_LENGTH, Privacy::RootOnly)?;
         let content = content.ok_or_else(|| {
             damaged(
-                &path,
+                &path(),
                 "it is missing, and without it no stored or recovery code can be checked: restore it, or issue new ones",
             )
         })?;
         let bytes = <[u8; KEY_LENGTH]>::try_from(content.as_slice())
-            .map_err(|_| damaged(&path, "it is not 32 bytes long"))?;
+            .map_err(|_| damaged(&path(), "it is not 32 bytes long"))?;
         Ok(DigestKey::from_bytes(Zeroizing::new(bytes)))
     }
 }

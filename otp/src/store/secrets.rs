@@ -1,6 +1,8 @@
 //! The file of a user's authenticators and recovery codes: TOML, so that an administrator can read it.
 //! FILEFORMAT.md has the keys. What is wrong with it is told by line, never with its text.
 
+mod written;
+
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -23,11 +25,15 @@ const VERSION: u64 = 1;
 /// A file of secrets is never longer, in bytes.
 pub(super) const MAX_SECRETS: usize = 16 * 1024;
 
+/// The first line of the file.
+const WRITTEN_BY: &str =
+    "# Written by otpctl, read at every login. FILEFORMAT.md in the documentation has the keys.\n";
+
 /// The text of the file. Wiped on drop.
 pub(super) fn text(uid: u32, enrollment: &Enrollment) -> Zeroizing<String> {
     // Allocated once: growing would leave copies of the secret behind.
     let mut out = Zeroizing::new(String::with_capacity(MAX_SECRETS));
-    out.push_str("# Written by otpctl, read at every login. FILEFORMAT.md in the documentation has the keys.\n");
+    out.push_str(WRITTEN_BY);
     out.push_str(&format!("format = {VERSION}\nuid = {uid}\n"));
     for authenticator in &enrollment.authenticators {
         authenticator_to(&mut out, authenticator);
@@ -91,6 +97,15 @@ pub(super) fn escape_to(out: &mut String, value: &str) {
 /// Reads what [`text`] wrote: the uid and the enrolment.
 pub(super) fn parse(content: &[u8], path: &Path) -> Result<(u32, Enrollment), Error> {
     let source = Source { content, path };
+    let plain = std::str::from_utf8(content).ok();
+    match plain.and_then(written::read) {
+        Some(read) => Ok(read),
+        None => parse_toml(source),
+    }
+}
+
+/// Reads it whatever way it was written.
+fn parse_toml(source: Source<'_>) -> Result<(u32, Enrollment), Error> {
     let document = source.document()?;
     let root = source.root(&document, VERSION)?;
     root.only(&["format", "uid", "authenticator", "recovery"])?;
@@ -106,25 +121,30 @@ pub(super) fn parse(content: &[u8], path: &Path) -> Result<(u32, Enrollment), Er
     Ok((uid, enrollment))
 }
 
-/// What is used is kept apart for each: with a secret or a generation in two of them, a code would be good twice.
 fn authenticators_from(tables: &[Table<'_>]) -> Result<Vec<Authenticator>, Error> {
     let mut all: Vec<Authenticator> = Vec::with_capacity(tables.len());
     for table in tables {
         let one = authenticator_from(table)?;
-        for known in &all {
-            if known.name == one.name {
-                return Err(table.shared("name"));
-            }
-            if known.generation == one.generation {
-                return Err(table.shared("generation"));
-            }
-            if known.secret.is_same(&one.secret) {
-                return Err(table.shared("secret"));
-            }
+        if let Some(key) = all.iter().find_map(|known| in_common(known, &one)) {
+            return Err(table.shared(key));
         }
         all.push(one);
     }
     Ok(all)
+}
+
+/// The key of what two authenticators have in common and must not: what is used is kept apart for each, so with a secret
+/// or a generation in two of them a code would be good twice.
+fn in_common(one: &Authenticator, other: &Authenticator) -> Option<&'static str> {
+    if one.name == other.name {
+        Some("name")
+    } else if one.generation == other.generation {
+        Some("generation")
+    } else if one.secret.is_same(&other.secret) {
+        Some("secret")
+    } else {
+        None
+    }
 }
 
 fn authenticator_from(table: &Table<'_>) -> Result<Authenticator, Error> {
@@ -334,6 +354,10 @@ mod tests {
         let fault = |share: fn(&mut Authenticator, &Authenticator)| {
             let mut full = enrollment();
             full.authenticators = several(2);
+            // So that the quick reader is asked first.
+            full.authenticators
+                .iter_mut()
+                .for_each(|one| one.issuer.clear());
             let first = full.authenticators[0].clone();
             share(&mut full.authenticators[1], &first);
             why(&text(1, &full))
@@ -356,6 +380,77 @@ mod tests {
         }
     }
 
+    /// As most files are: with nothing in them that is escaped.
+    fn plain() -> String {
+        let mut plain = enrollment();
+        plain.authenticators[0].issuer = "älice's corp".to_owned();
+        let mut token = several(1).remove(0);
+        token.kind = Kind::Hotp;
+        token.issuer.clear();
+        plain.authenticators.push(token);
+        text(1000, &plain).to_string()
+    }
+
+    /// What the quick reader takes the TOML parser takes for the same. Whether it was taken.
+    fn taken_for_the_same(content: &str) -> bool {
+        let Some((uid, quickly)) = written::read(content) else {
+            return false;
+        };
+        let path = Path::new("x");
+        let content = content.as_bytes();
+        let slowly = parse_toml(Source { content, path });
+        let (same_uid, slowly) = slowly.unwrap();
+        assert_eq!(*text(uid, &quickly), *text(same_uid, &slowly));
+        true
+    }
+
+    #[test]
+    fn what_was_written_is_read_without_the_toml_parser() {
+        assert!(taken_for_the_same(&plain()));
+        let mut bare = enrollment();
+        bare.authenticators[0].issuer.clear();
+        bare.recovery = None;
+        assert!(taken_for_the_same(&text(0, &bare)));
+        let escaped = text(1000, &enrollment());
+        assert!(!taken_for_the_same(&escaped));
+    }
+
+    #[test]
+    fn what_somebody_edited_is_left_to_the_toml_parser() {
+        for (from, to) in [
+            ("digits = 8", "digits = 08"),
+            ("digits = 8", "digits = +8"),
+            ("digits = 8", "digits = 0x8"),
+            ("digits = 8", "digits = 8 # eight"),
+            ("digits = 8", "digits = "),
+            ("digits = 8", "digits = 8\nperiod = 30"),
+            ("uid = 1000", "uid = 1_000"),
+            ("uid = 1000", "uid = 4294967296"),
+            ("uid = 1000", "uid = 1000\r"),
+            ("uid = 1000", "uid = 1000\nuid = 1000"),
+            (" = 1800000000", " = 18446744073709551615"),
+            ("format = 1", "format = 0"),
+            ("format = 1", "format = 2"),
+            ("corp\"", "corp"),
+            ("corp\"", "corp\\\""),
+            ("corp\"", "corp\"\""),
+            ("corp\"", "corp\u{7f}\""),
+            ("corp\"", "corp\u{1}\""),
+            ("corp\"", "corp\t\""),
+            ("\"ab", "\"AB"),
+            ("\",\n]", "\"\n]"),
+            ("]\n", "]\n\n"),
+            ("]\n", "]\nmore = 1\n"),
+            ("[[authenticator]]", "[authenticator]"),
+            ("\"totp\"", "\"morse\""),
+            ("# Written", "# Edited"),
+        ] {
+            let edited = plain().replace(from, to);
+            assert_ne!(edited, plain(), "{from}");
+            assert!(!taken_for_the_same(&edited), "{to}");
+        }
+    }
+
     #[test]
     fn a_newer_format_is_refused_by_name() {
         let newer = "format = 2\nsomething = \"else\"\n";
@@ -363,6 +458,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_edit_is_read_otherwise_than_the_toml_parser_reads_it(
+            at in 0..1700_usize,
+            gone in 0..12_usize,
+            new in prop::sample::select(vec![
+                "", "0", "7", "a", "\"", "\\", "\n", "\r\n", "\t", " ", "#", "=", "é", "\u{80}", "\u{7f}", "]", "[",
+            ]),
+        ) {
+            let before = plain();
+            let (start, end) = (at.min(before.len()), (at + gone).min(before.len()));
+            let bytes = [&before.as_bytes()[..start], new.as_bytes(), &before.as_bytes()[end..]];
+            if let Ok(edited) = String::from_utf8(bytes.concat()) {
+                taken_for_the_same(&edited);
+            }
+        }
+
         #[test]
         fn no_change_of_a_byte_panics(at in 0..900_usize, byte: u8) {
             let mut bytes = text(1000, &enrollment()).as_bytes().to_vec();

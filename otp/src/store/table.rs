@@ -10,6 +10,13 @@ use super::Error;
 use crate::enrollment::Generation;
 use crate::hotp::CodeLength;
 
+/// A generation as it is written: 16 hexadecimal digits.
+pub(super) fn generation(text: &str) -> Option<Generation> {
+    let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bits = u64::from_str_radix(text, 16).ok().filter(|_| is_hex);
+    bits.map(Generation::from_bits)
+}
+
 /// The file, for saying where something is wrong.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -101,13 +108,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn generation(&self) -> Result<Generation, Error> {
-        let text = self.text("generation")?;
-        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        u64::from_str_radix(text, 16)
-            .ok()
-            .filter(|_| is_hex)
-            .map(Generation::from_bits)
-            .ok_or_else(|| self.wrong("generation"))
+        generation(self.text("generation")?).ok_or_else(|| self.wrong("generation"))
     }
 
     pub(super) fn table(&self, key: &str) -> Result<Option<Table<'a>>, Error> {

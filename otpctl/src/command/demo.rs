@@ -1,5 +1,7 @@
 //! `demo`: the two kinds of codes at work, on a store that is gone when it is over. The clock is the real one.
 
+mod sent;
+
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ struct Stage<'a> {
     store: MemoryStore,
     alice: Account,
     policy: Policy,
+    sent: sent::Sent,
     rng: UnwrapErr<SysRng>,
     told: Vec<Step>,
 }
@@ -49,6 +52,7 @@ pub(super) fn run(context: Context<'_>, model: Model) -> Result<Ending, Failure>
             uid: Some(1000),
         },
         policy: Policy::default(),
+        sent: sent::Sent::default(),
         rng: entropy::system()?,
         told: Vec::new(),
     };
@@ -138,6 +142,7 @@ impl Stage<'_> {
         )?;
         sleep(SHORT);
         self.answer(&code)?;
+        self.sent()?;
         self.say("\nThe same six digits on the screen, another system behind them: expiry instead of clock skew, a count of attempts instead of time steps.")?;
         Ok(())
     }

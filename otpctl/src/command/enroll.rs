@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use nix::unistd::gethostname;
 use otp::enrollment::{
     Authenticator, Generation, Kind as Moves, MAX_AUTHENTICATORS, MAX_NAME, RecoveryList, is_name,
 };
@@ -127,7 +126,7 @@ fn described(args: &cli::Enroll, account: &Account) -> Result<Authenticator, Fai
     let mut rng = entropy::system()?;
     let issuer = match &args.issuer {
         Some(issuer) => issuer.clone(),
-        None => host_name(),
+        None => super::host_name(),
     };
     let label = args.label.as_deref().unwrap_or(account.name.as_str());
     check_text("--issuer", &issuer)?;
@@ -163,12 +162,6 @@ fn started(args: &cli::Enroll, generation: Generation) -> AuthenticatorState {
         state.used.raise_to(last);
     }
     state
-}
-
-pub(super) fn host_name() -> String {
-    let name = gethostname().ok().and_then(|name| name.into_string().ok());
-    name.filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// The Key URI format splits issuer and label at a colon, and apps show both as they are.

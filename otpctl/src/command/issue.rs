@@ -1,4 +1,6 @@
-//! `issue`: codes drawn here, kept as keyed hashes, and handed over by a person.
+//! `issue`: codes drawn here, kept as keyed hashes, and handed over by a person; with `--send` by delivery.
+
+mod send;
 
 use std::time::Duration;
 
@@ -39,6 +41,9 @@ struct Kept {
 
 pub(super) fn run(context: Context<'_>, args: &cli::Issue) -> Result<Ending, Failure> {
     check_reason(&args.reason)?;
+    if let Some(channel) = args.send {
+        return send::run(context, args, channel.into());
+    }
     let accounts = accounts(&args.users)?;
     let house = House::make(context.config)?;
     let order = Order {
@@ -174,6 +179,8 @@ fn issue_to(
         id: stored.id.to_string(),
         code: Zeroizing::new(code.expose().to_owned()),
         expires_at: Stamp(stored.expires_at),
+        channel: None,
+        sent_to: None,
     });
     Ok(Kept {
         account: account.clone(),
@@ -247,11 +254,14 @@ fn warn_of_length(context: Context<'_>, order: &Order<'_>, lengths: &[Vec<usize>
         .filter_map(alike)
         .collect();
     if !alike.is_empty() {
-        context.report.warning(&format!(
-            "{digits} digits are what the authenticator of {} shows too, so wrong answers count against both; 8 digits keep them apart",
-            alike.join(", ")
-        ));
+        warn_alike(context, order.digits, &alike.join(", "));
     }
+}
+
+fn warn_alike(context: Context<'_>, digits: u8, users: &str) {
+    context.report.warning(&format!(
+        "{digits} digits are what the authenticator of {users} shows too, so wrong answers count against both; 8 digits keep them apart"
+    ));
 }
 
 #[cfg(test)]

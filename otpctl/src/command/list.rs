@@ -24,7 +24,7 @@ pub(super) fn run(context: Context<'_>) -> Result<Ending, Failure> {
             context.report.progress("reading user", index, names.len());
         }
         match status_of(&house, name) {
-            Ok(status) if status.enrolled || !status.issued.is_empty() => {
+            Ok(status) if status.is_somebody() => {
                 listed = listed.saturating_add(1);
                 let status = &status;
                 context.report.answer(&Listed { status, column })?;
@@ -39,7 +39,7 @@ pub(super) fn run(context: Context<'_>) -> Result<Ending, Failure> {
     if listed == 0 && ending == Ending::Done {
         context
             .report
-            .hint("Nobody is enrolled and no issued code is pending. Next: otpctl enroll USER");
+            .hint("Nobody is enrolled, has a contact, or a code that is pending. Next: otpctl enroll USER");
     }
     Ok(ending)
 }

@@ -11,7 +11,7 @@ use otp::policy::Policy;
 use otp::store::{FileStore, Store, load_policy};
 use rand::Rng;
 
-use super::{Context, list};
+use super::{Context, list, status};
 use crate::cli;
 use crate::entropy;
 use crate::failure::{Ending, Failure};
@@ -58,6 +58,7 @@ fn gather(context: Context<'_>, metrics: &mut Metrics) -> Result<(), Failure> {
             Err(_) => metrics.count_damaged(name.as_str()),
         }
     }
+    metrics.sending(status::sending(&house)?);
     Ok(())
 }
 

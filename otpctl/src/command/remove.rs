@@ -28,8 +28,11 @@ pub(super) fn run(context: Context<'_>, args: &cli::Remove) -> Result<Ending, Fa
     }
     context.agrees(
         args.yes,
-        &format!("This deletes the secret, the state and the codes of {user}."),
+        &format!("This deletes the secret, the state, the codes and the contacts of {user}."),
     )?;
+    // Where they cannot be read they go all the same, and nobody knows.
+    let kept = account::whoever_it_was(&account, |account| house.store.contacts(account));
+    let reached = kept.is_ok_and(|contacts| !contacts.is_empty());
     if !house.store.remove(&account)? {
         return Err(Failure::nothing_kept(&account.name));
     }
@@ -37,7 +40,15 @@ pub(super) fn run(context: Context<'_>, args: &cli::Remove) -> Result<Ending, Fa
     let record = Record::none(account.name.clone());
     let status = Status::of(&record, clock::now(), &house.policy);
     let status = status.with_gone(account.uid.is_none());
-    let said = format!("{user} is removed. {}", afterwards(&account, &user));
+    let contacts = if reached {
+        " Her contacts are gone too, so no code is sent to her."
+    } else {
+        ""
+    };
+    let said = format!(
+        "{user} is removed.{contacts} {}",
+        afterwards(&account, &user)
+    );
     let status = &status;
     context.report.answer(&Done { said, status })?;
     Ok(Ending::Done)

@@ -25,8 +25,9 @@ pub(super) fn run(context: Context<'_>, user: &str, switch: Switch) -> Result<En
     let account = account::present(user)?;
     let house = House::open(context.config)?;
     let name = account.name.as_str();
+    let has_contacts = !house.store.contacts(&account)?.is_empty();
     let is_kept = house.store.update(&account, |record| {
-        if !is_somebody(record) {
+        if !has_contacts && !is_somebody(record) {
             return (false, Changes::default());
         }
         let mut state = record.state.clone();
@@ -86,7 +87,7 @@ impl Switch {
             Self::Unlock => format!("{user} is held no longer, and her failures are forgotten."),
             Self::Forget => format!("{user} is asked for a code again wherever she comes from."),
             Self::Disable => format!(
-                "{user} is disabled: every code of hers is refused. It exempts her from nothing. Back: otpctl enable {user}"
+                "{user} is disabled: every code of hers is refused, and none is sent. It exempts her from nothing. Back: otpctl enable {user}"
             ),
             Self::Enable => format!("{user} is enabled: her codes are taken again."),
         }

@@ -1,4 +1,6 @@
-//! Playing a stack through: whether a login succeeds, given what each module answers.
+//! Playing a stack through: whether a login succeeds, given what each module answers, and which modules are asked at all.
+
+use std::cell::Cell;
 
 use super::{Action, Line, MODULE, Module, What};
 
@@ -71,20 +73,30 @@ pub(super) fn proves(module: &Module) -> bool {
 
 /// Whether the login succeeds.
 pub(crate) fn play(lines: &[Line], answers: Answers) -> bool {
-    run(lines, answers, Impression::None) == Impression::Positive
+    run(lines, answers, Impression::None, &|_| ()) == Impression::Positive
 }
 
-fn run(lines: &[Line], answers: Answers, before: Impression) -> Impression {
+/// Whether a module of which this holds is asked.
+pub(crate) fn reaches(lines: &[Line], answers: Answers, is_it: impl Fn(&Module) -> bool) -> bool {
+    let reached = Cell::new(false);
+    let asks = |module: &Module| reached.set(reached.get() || is_it(module));
+    run(lines, answers, Impression::None, &asks);
+    reached.get()
+}
+
+/// Plays the lines; `asks` is told of each module that is asked.
+fn run(lines: &[Line], answers: Answers, before: Impression, asks: &dyn Fn(&Module)) -> Impression {
     let mut impression = before;
     let mut rest = lines.iter();
     while let Some(line) = rest.next() {
         let module = match &line.what {
             What::Module(module) => module,
             What::Substack(lines) => {
-                impression = run(lines, answers, impression);
+                impression = run(lines, answers, impression, asks);
                 continue;
             }
         };
+        asks(module);
         let answer = answer(module, answers);
         match module.control.action(answer) {
             Action::Ignore => {}
@@ -209,6 +221,46 @@ mod tests {
     fn a_store_that_cannot_be_read_is_no_way_in() {
         let stack = "@include common-auth\nauth [success=ok authinfo_unavail=ignore default=die] pam_otp.so\n";
         assert!(passes(stack, Ours::AuthinfoUnavail, true));
+    }
+
+    #[test]
+    fn a_module_is_reached_unless_a_line_before_it_ends_or_leaps() {
+        let reached = |stack: &str, others| {
+            let read = |name: &str| match name {
+                "service" => Some(format!("{stack}\nauth required pam_otp.so\n")),
+                "common-auth" => Some(COMMON.to_owned()),
+                _ => None,
+            };
+            let lines = auth_lines("service", &read).unwrap();
+            let answers = Answers {
+                ours: Ours::Success,
+                others,
+            };
+            reaches(&lines, answers, |module| module.name == MODULE)
+        };
+        for stack in [
+            "@include common-auth",
+            "auth requisite pam_unix.so",
+            "auth [success=ok default=die] pam_unix.so",
+            "auth required pam_unix.so\nauth requisite pam_deny.so",
+        ] {
+            assert!(!reached(stack, false), "{stack}");
+        }
+        assert!(reached("@include common-auth", true));
+        for stack in [
+            "",
+            "auth required pam_env.so",
+            "auth required pam_unix.so",
+            "auth optional pam_unix.so",
+            "auth sufficient pam_unix.so",
+            "auth required pam_deny.so",
+            // What dies in a substack ends no more than that.
+            "auth substack common-auth",
+            "auth [success=1 default=ignore] pam_unix.so\nauth required pam_deny.so",
+        ] {
+            assert!(reached(stack, false), "{stack}");
+        }
+        assert!(!reached("auth sufficient pam_unix.so", true));
     }
 
     #[test]

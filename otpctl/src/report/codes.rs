@@ -16,6 +16,9 @@ pub(crate) struct Handed {
     #[serde(serialize_with = "as_text")]
     pub(crate) code: Zeroizing<String>,
     pub(crate) expires_at: Stamp,
+    /// By which channel it was sent: not this one.
+    pub(crate) channel: Option<&'static str>,
+    pub(crate) sent_to: Option<String>,
 }
 
 fn as_text<S: serde::Serializer>(code: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {
@@ -45,6 +48,32 @@ fn until(end: UnixTime, now: UnixTime) -> String {
         words::end(end, now),
         words::span(end.since(now))
     )
+}
+
+/// A code that was sent, and is not shown.
+#[derive(Serialize)]
+pub(crate) struct SentOff {
+    pub(crate) user: String,
+    pub(crate) id: String,
+    /// Null.
+    pub(crate) code: (),
+    pub(crate) expires_at: Stamp,
+    pub(crate) channel: &'static str,
+    /// Where it went, masked.
+    pub(crate) sent_to: String,
+}
+
+impl Answer for SentOff {
+    fn page(&self, page: &mut Page) {
+        let (to, channel) = (words::printable(&self.sent_to), self.channel);
+        let until = until(self.expires_at.0, page.now());
+        page.paragraph(&format!("sent to {to} by {channel}   good once, {until}"));
+        let user = words::printable(&self.user);
+        let id = &self.id;
+        page.paragraph(&format!(
+            "She types it at the same prompt. Whether it was handed over: otpctl status {user}. Revoke: otpctl revoke {user} {id}"
+        ));
+    }
 }
 
 /// Several codes that were issued.

@@ -1,10 +1,7 @@
 //! How one authenticator of a user stands.
 
-use otp::enrollment::{Authenticator, Kind};
-use otp::policy::Policy;
-use otp::state::State;
+use otp::standing::Device;
 use otp::time::{Period, UnixTime};
-use otp::verify::Method;
 use serde::Serialize;
 
 use super::words::{self, Stamp};
@@ -29,32 +26,20 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn of(authenticator: &Authenticator, state: &State, policy: &Policy) -> Self {
-        let entry = state.authenticator(authenticator.generation);
-        let used_at = entry.and_then(|entry| entry.last_used_at);
-        let timed = authenticator.kind.period();
-        // The record keeps where the last code of any kind came from: it is this one's if their times agree.
-        let last = state
-            .last
-            .filter(|last| last.method == method(authenticator.kind) && Some(last.at) == used_at);
+    pub(super) fn of(device: &Device) -> Self {
         Self {
-            name: authenticator.name.clone(),
-            r#type: authenticator.kind.name(),
-            algorithm: authenticator.algorithm.name(),
-            digits: authenticator.length.digits(),
-            period: timed.map(Period::as_secs),
-            drift: timed.and(used_at).and(entry).map(|entry| entry.drift.last),
-            learned_drift: timed
-                .and(entry)
-                .map(|entry| entry.drift.learned(policy.max_drift)),
-            counter: match timed {
-                Some(_) => None,
-                None => entry.and_then(|entry| entry.used.next_counter()),
-            },
-            last_used_at: used_at.map(Stamp),
-            last_origin: last.map(|last| last.origin.to_string()),
-            words: words::authenticator(authenticator),
-            enrolled_at: authenticator.enrolled_at,
+            name: device.name.clone(),
+            r#type: device.kind.name(),
+            algorithm: device.algorithm.name(),
+            digits: device.length.digits(),
+            period: device.kind.period().map(Period::as_secs),
+            drift: device.drift,
+            learned_drift: device.learned,
+            counter: device.counter,
+            last_used_at: device.last_used_at.map(Stamp),
+            last_origin: device.last_origin.map(|origin| origin.to_string()),
+            words: words::device(device.kind, device.algorithm, device.length),
+            enrolled_at: device.enrolled_at,
         }
     }
 
@@ -86,13 +71,5 @@ impl Standing {
         let place = self.place_words();
         let place = place.map_or_else(String::new, |place| format!("; {place}"));
         format!("{name}: {}, since {day}; {used}{drift}{place}", self.words)
-    }
-}
-
-/// What an accepted code of such an authenticator is called.
-const fn method(kind: Kind) -> Method {
-    match kind {
-        Kind::Totp { .. } => Method::Totp,
-        Kind::Hotp => Method::Hotp,
     }
 }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use std::fmt::{Display, Write};
 
+use super::contacts::Known as Contact;
+use super::installation::Sending;
 use super::standing::Status;
 use super::words::Stamp;
 use super::{Answer, Page};
@@ -17,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) fault: Option<String>,
     /// Null where the store could not be read.
     counts: Option<Counts>,
+    /// Null where it could not be read.
+    sending: Option<Sending>,
     /// Null where users are not to be named.
     users: Option<Vec<OfUser>>,
 }
@@ -32,6 +36,7 @@ struct Counts {
     hotp: u64,
     issued_codes: u64,
     recovery_codes_left: u64,
+    reachable: u64,
     failures: u64,
     damaged: u64,
     last_login: Option<Stamp>,
@@ -53,6 +58,7 @@ struct Figures {
     locked: bool,
     issued_codes: u64,
     recovery_codes_left: u64,
+    reachable: bool,
     failures: u64,
     last_login: Option<Stamp>,
 }
@@ -66,6 +72,7 @@ impl Metrics {
             store_writable: false,
             fault: None,
             counts: None,
+            sending: None,
             users: per_user.then(Vec::new),
         }
     }
@@ -79,7 +86,12 @@ impl Metrics {
     /// Whether something could not be read.
     pub(crate) fn is_at_fault(&self) -> bool {
         let damaged = self.counts.as_ref().map(|counts| counts.damaged);
-        self.policy_fault || damaged != Some(0)
+        self.policy_fault || self.fault.is_some() || damaged != Some(0)
+    }
+
+    /// Takes how the sending of codes stands.
+    pub(crate) fn sending(&mut self, sending: Sending) {
+        self.sending = Some(sending);
     }
 
     /// Counts one more user.
@@ -121,6 +133,7 @@ impl Figures {
             locked: status.locked,
             issued_codes: status.issued.len() as u64,
             recovery_codes_left: status.recovery_codes_left.unwrap_or(0) as u64,
+            reachable: status.contacts.iter().any(Contact::is_confirmed),
             failures: status.failures.into(),
             last_login: status.last.as_ref().map(|last| last.at),
         }
@@ -140,6 +153,7 @@ impl Counts {
             (&mut self.hotp, hotp),
             (&mut self.issued_codes, of.issued_codes),
             (&mut self.recovery_codes_left, of.recovery_codes_left),
+            (&mut self.reachable, of.reachable.into()),
             (&mut self.failures, of.failures),
         ] {
             *sum = sum.saturating_add(more);
@@ -173,11 +187,39 @@ impl Metrics {
         if let Some(counts) = &self.counts {
             counts.write(&mut text);
         }
+        if let Some(sending) = &self.sending {
+            write_sending(sending, &mut text);
+        }
         if let Some(users) = self.users.as_ref().filter(|users| !users.is_empty()) {
             write_users(users, &mut text);
         }
         text.0
     }
+}
+
+fn write_sending(sending: &Sending, text: &mut Exposition) {
+    text.one(
+        "codes_sent_last_hour",
+        "Codes that were sent within an hour, or tried to be.",
+        sending.sent_in_last_hour,
+    );
+    text.one(
+        "codes_waiting",
+        "Codes that wait to be handed over.",
+        sending.waiting as u64,
+    );
+    if let Some(oldest) = sending.oldest_at {
+        text.one(
+            "codes_waiting_oldest_timestamp_seconds",
+            "When the oldest code was drawn that waits to be handed over, in Unix time.",
+            oldest.0.as_secs(),
+        );
+    }
+    text.one(
+        "codes_undelivered",
+        "Codes that could not be handed over, of those whose time is not over.",
+        sending.failed as u64,
+    );
 }
 
 impl Counts {
@@ -202,6 +244,11 @@ impl Counts {
                 "users_locked",
                 "Users whose authenticators are refused until they are unlocked.",
                 self.locked,
+            ),
+            (
+                "users_reachable",
+                "Users with a confirmed contact, to whom codes can be sent.",
+                self.reachable,
             ),
         ] {
             text.one(name, help, value);
@@ -246,7 +293,7 @@ impl Counts {
 /// What is told of a user, what that is, and the figure, where she has it.
 type Told = (&'static str, &'static str, fn(&Figures) -> Option<u64>);
 
-const OF_USER: [Told; 8] = [
+const OF_USER: [Told; 9] = [
     (
         "user_enrolled",
         "Whether the user has an authenticator or recovery codes.",
@@ -276,6 +323,11 @@ const OF_USER: [Told; 8] = [
         "user_recovery_codes_left",
         "The user's recovery codes that are not used.",
         |of| Some(of.recovery_codes_left),
+    ),
+    (
+        "user_reachable",
+        "Whether codes can be sent to the user.",
+        |of| Some(of.reachable.into()),
     ),
     (
         "user_failures",

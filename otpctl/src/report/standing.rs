@@ -1,11 +1,16 @@
 //! How a user stands.
 
-use otp::issued::{MAX_ATTEMPTS, StoredCode};
+use otp::delivery::Channel;
+use otp::issued::MAX_ATTEMPTS;
+use otp::origin::Origin;
 use otp::policy::Policy;
+use otp::standing;
+use otp::store::queue::Outcome;
 use otp::time::UnixTime;
 use otp::verify::Record;
 use serde::Serialize;
 
+use super::contacts::Known as Contact;
 use super::device::Standing;
 use super::words::{self, Stamp};
 use super::{Answer, Page, Tint};
@@ -22,6 +27,8 @@ pub(crate) struct Status {
     pub(crate) locked: bool,
     pub(crate) issued: Vec<Pending>,
     pub(super) recovery_codes_left: Option<usize>,
+    /// Where codes can be sent to her, masked.
+    pub(crate) contacts: Vec<Contact>,
     remembered: Vec<Known>,
     #[serde(skip)]
     recovery_codes: usize,
@@ -29,6 +36,9 @@ pub(crate) struct Status {
     pub(crate) last: Option<Last>,
     #[serde(skip)]
     gone: bool,
+    /// Told to the user herself, who cannot change it.
+    #[serde(skip)]
+    own: bool,
 }
 
 /// The last accepted code.
@@ -54,48 +64,51 @@ pub(crate) struct Pending {
     expires_at: Stamp,
     attempts: u32,
     sends: u32,
-    reason: String,
+    /// By which channel it was sent, if by any.
+    channel: Option<&'static str>,
+    /// `None` where it is not told.
+    reason: Option<String>,
+    #[serde(skip)]
+    sends_at_most: u32,
 }
 
 impl Status {
     /// Of a record as of now.
     pub(crate) fn of(record: &Record, now: UnixTime, policy: &Policy) -> Self {
-        let bounds = record.throttle_policy(policy);
-        let mut throttle = record.state.throttle.clone();
-        throttle.settle(now, &bounds);
-        let enrollment = record.enrollment.as_ref();
-        let list = enrollment.and_then(|enrollment| enrollment.recovery.as_ref());
-        let used = list.and_then(|list| record.state.recovery(list.generation));
-        let left = list.map(|list| {
-            let is_left = |index: &usize| used.is_none_or(|used| !used.is_used(*index));
-            (0..list.digests.len()).filter(is_left).count()
-        });
-        let authenticators = enrollment.map_or(&[][..], |known| &known.authenticators);
-        let live = record.issued.iter().filter(|code| code.is_live(now));
-        let mut issued: Vec<Pending> = live.map(Pending::of).collect();
-        issued.sort_by_key(|code| code.expires_at);
+        let standing = standing::Standing::of(record, now, policy);
         Self {
-            user: record.user.to_string(),
-            enrolled: enrollment.is_some(),
-            disabled: record.state.disabled,
-            authenticators: authenticators
+            contacts: Contact::masked(&record.contacts, now),
+            ..Self::new(record.user.as_str(), &standing, policy)
+        }
+    }
+
+    /// Of what is told of a user.
+    pub(crate) fn new(user: &str, standing: &standing::Standing, policy: &Policy) -> Self {
+        Self {
+            user: user.to_owned(),
+            enrolled: standing.enrolled,
+            disabled: standing.disabled,
+            authenticators: standing.devices.iter().map(Standing::of).collect(),
+            failures: standing.failures,
+            throttled_until: standing.held_until.map(Stamp),
+            locked: standing.locked,
+            issued: standing
+                .issued
                 .iter()
-                .map(|authenticator| Standing::of(authenticator, &record.state, policy))
+                .map(|code| Pending::of(code, policy))
                 .collect(),
-            failures: throttle.failures,
-            throttled_until: throttle.held_until(now, &bounds).map(Stamp),
-            locked: throttle.failures >= policy.throttle.lock_after,
-            issued,
-            recovery_codes_left: left,
-            remembered: remembered(record, now, policy),
-            recovery_codes: list.map_or(0, |list| list.digests.len()),
-            last: record.state.last.map(|last| Last {
+            recovery_codes_left: standing.recovery.map(|list| list.left),
+            contacts: standing.contacts.iter().map(Contact::told).collect(),
+            remembered: standing.remembered.iter().map(Known::of).collect(),
+            recovery_codes: standing.recovery.map_or(0, |list| list.of),
+            last: standing.last.map(|last| Last {
                 at: Stamp(last.at),
                 method: last.method.name(),
                 origin: last.origin.to_string(),
-                user: record.user.to_string(),
+                user: user.to_owned(),
             }),
             gone: false,
+            own: false,
         }
     }
 
@@ -103,6 +116,25 @@ impl Status {
     pub(crate) const fn with_gone(mut self, gone: bool) -> Self {
         self.gone = gone;
         self
+    }
+
+    /// Says it to the user herself.
+    pub(crate) const fn of_oneself(mut self) -> Self {
+        self.own = true;
+        self
+    }
+
+    /// Says what became of the last code by each channel.
+    pub(crate) fn with_outcomes(mut self, outcomes: &[Outcome]) -> Self {
+        for contact in &mut self.contacts {
+            contact.tell_last(outcomes);
+        }
+        self
+    }
+
+    /// Whether anything is kept of her that is worth a line.
+    pub(crate) fn is_somebody(&self) -> bool {
+        self.enrolled || !self.issued.is_empty() || !self.contacts.is_empty()
     }
 
     /// How many authenticators of this type she has.
@@ -121,7 +153,9 @@ impl Status {
             Self { locked: true, .. } => ("locked", Tint::Bad),
             _ if held => ("held", Tint::Warning),
             Self { enrolled: true, .. } => ("enrolled", Tint::Plain),
-            _ => ("codes only", Tint::Plain),
+            _ if self.contacts.iter().any(Contact::is_confirmed) => ("sent codes", Tint::Plain),
+            _ if !self.issued.is_empty() => ("codes only", Tint::Plain),
+            _ => ("no code", Tint::Warning),
         }
     }
 
@@ -149,43 +183,41 @@ impl Status {
     }
 }
 
-/// The addresses from where she is not asked now.
-fn remembered(record: &Record, now: UnixTime, policy: &Policy) -> Vec<Known> {
-    let Some(span) = policy.remember else {
-        return Vec::new();
-    };
-    let known = record.state.remembered.iter();
-    known
-        .filter(|known| known.at <= now && now < known.at.plus(span))
-        .map(|known| Known {
-            origin: known.origin.to_string(),
-            until: Stamp(known.at.plus(span)),
-        })
-        .collect()
+impl Known {
+    fn of(known: &(Origin, UnixTime)) -> Self {
+        let (origin, until) = known;
+        Self {
+            origin: origin.to_string(),
+            until: Stamp(*until),
+        }
+    }
 }
 
 impl Pending {
-    fn of(code: &StoredCode) -> Self {
+    fn of(code: &standing::Pending, policy: &Policy) -> Self {
         Self {
             id: code.id.to_string(),
             expires_at: Stamp(code.expires_at),
-            attempts: code.attempts(),
+            attempts: code.attempts,
             sends: code.sends,
+            channel: code.channel.map(Channel::name),
             reason: code.reason.clone(),
+            sends_at_most: policy.delivery.sends_per_code,
         }
     }
 
     fn words(&self, now: UnixTime) -> String {
         let end = words::end(self.expires_at.0, now);
-        let reason = match self.reason.as_str() {
-            "" => String::new(),
-            reason => format!(", \"{}\"", words::printable(reason)),
+        let reason = match self.reason.as_deref() {
+            None | Some("") => String::new(),
+            Some(reason) => format!(", \"{}\"", words::printable(reason)),
         };
-        let tried = self.attempts;
-        format!(
-            "{} until {end}, {tried} of {MAX_ATTEMPTS} attempts{reason}",
-            self.id
-        )
+        let sent = self.channel.map_or_else(String::new, |channel| {
+            let (sends, most) = (self.sends, self.sends_at_most);
+            format!(" by {channel}, sent {sends} of {most} times")
+        });
+        let (id, tried) = (&self.id, self.attempts);
+        format!("{id} until {end}{sent}, {tried} of {MAX_ATTEMPTS} attempts{reason}")
     }
 }
 
@@ -233,13 +265,17 @@ impl Answer for Status {
                 &format!("{} until {end}", words::origin(&known.origin)),
             );
         }
+        Contact::rows(&self.contacts, page);
         for (index, code) in self.issued.iter().enumerate() {
             page.row(
                 if index == 0 { "issued" } else { "" },
                 &code.words(page.now()),
             );
         }
-        if !self.enrolled {
+        let is_without = !self.enrolled && !self.contacts.iter().any(Contact::is_confirmed);
+        if is_without && self.own {
+            page.paragraph("Next: ask an administrator of this machine to enrol you");
+        } else if is_without {
             page.paragraph(&format!("Next: otpctl enroll {user}"));
         }
     }
@@ -318,6 +354,10 @@ impl Answer for Listed<'_> {
         }
         if self.status.failures > 0 {
             more.push(words::count(self.status.failures, "failure"));
+        }
+        if self.status.enrolled {
+            let confirmed = self.status.contacts.iter().filter(|one| one.is_confirmed());
+            more.extend(confirmed.map(|one| one.channel.to_owned()));
         }
         if !self.status.issued.is_empty() {
             more.push(words::count(self.status.issued.len() as u64, "issued code"));

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use otp::enrollment::{Authenticator, Kind};
+use otp::hotp::{Algorithm, CodeLength};
 use otp::time::UnixTime;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -117,9 +118,14 @@ pub(crate) fn drift(steps: i64, period: u64) -> Option<String> {
 
 /// An authenticator in a few words: "time-based, SHA1, 6 digits, 30 s".
 pub(crate) fn authenticator(of: &Authenticator) -> String {
-    let algorithm = of.algorithm.name().to_ascii_uppercase();
-    let digits = of.length.digits();
-    match of.kind {
+    device(of.kind, of.algorithm, of.length)
+}
+
+/// The same of one whose secret is not at hand.
+pub(crate) fn device(kind: Kind, algorithm: Algorithm, length: CodeLength) -> String {
+    let algorithm = algorithm.name().to_ascii_uppercase();
+    let digits = length.digits();
+    match kind {
         Kind::Totp { period } => {
             let seconds = period.as_secs();
             format!("time-based, {algorithm}, {digits} digits, {seconds} s")

@@ -50,9 +50,32 @@ fn demo_stored_shows_once_attempts_and_expiry() {
                 "refused mismatch",
                 "attempts",
                 "waits",
-                "refused expired"
+                "refused expired",
+                "sends",
+                "not sent too-soon",
+                "refused mismatch",
+                "attempts",
+                "waits",
+                "sends",
+                "refused mismatch",
+                "attempts",
+                "accepted"
             ]
         );
         assert_eq!(steps["steps"][0]["code"].as_str().unwrap().len(), 6);
+
+        // The newer takes the place of the older; what was counted goes on.
+        let steps = &steps["steps"];
+        let (first, second) = (&steps[8], &steps[13]);
+        assert_eq!(first["id"], second["id"]);
+        assert_ne!(first["code"], second["code"]);
+        assert_eq!((&first["sends"], &second["sends"]), (&1.into(), &2.into()));
+        assert_eq!(first["sent_to"], "+49…4711");
+        assert_eq!(steps[14]["code"], first["code"]);
+        assert_eq!(
+            (&steps[11]["attempts"], &steps[15]["attempts"]),
+            (&1.into(), &2.into())
+        );
+        assert_eq!(steps[16]["code"], second["code"]);
     });
 }

@@ -12,6 +12,7 @@
 )]
 
 mod codes;
+mod contact;
 mod delivering;
 mod demo;
 mod devices;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Said, on_a_machine};
 
-pub const VERBS: [&str; 25] = [
+pub const VERBS: [&str; 26] = [
     "enroll",
     "issue",
+    "contact",
     "revoke",
     "verify",
     "status",

@@ -3,12 +3,14 @@
 use super::*;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ffi::CStr;
 use std::net::IpAddr;
 use std::path::Path;
 
 use otp::enrollment::{Authenticator, Generation, Kind};
 use otp::history::History;
 use otp::hotp::{Algorithm, CodeLength};
+use otp::judging::{Sight, Way};
 use otp::origin::Origin;
 use otp::passcode::{Passcode, RecoveryCode};
 use otp::policy::{Parsed, Policy};
@@ -20,7 +22,8 @@ use otp::user::{Account, UserName};
 use otp::verify::Verdict;
 use zeroize::Zeroizing;
 
-use crate::login::{Machine, SecretText, Sight, Way};
+use crate::login::{Machine, SecretText};
+use crate::request::Told;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -73,6 +76,12 @@ impl Host for Script {
     }
     fn remote_address(&self) -> Option<IpAddr> {
         None
+    }
+    fn environment(&self, _: &CStr) -> Option<&[u8]> {
+        panic!("no account line asks sshd")
+    }
+    fn tell(&mut self, _: &Told<'_>) {
+        panic!("no account line asks for a code to be sent")
     }
     fn note(&self, _: &str) {}
     fn leave(&mut self, _: Option<Mark>) -> Result<(), Failure> {

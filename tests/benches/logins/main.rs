@@ -39,7 +39,8 @@ fn main() {
     if let Some(module) = alone {
         peers::enrol(&world, "alone", &[module], LOGINS);
         let latencies = measure::one_by_one("alone", &[module]);
-        println!("{}", report::alone(&latencies));
+        let grown = measure::memory("alone", module);
+        println!("{}, host grows by {grown} KiB", report::alone(&latencies));
         return;
     }
     peers::enrol(&world, "one", &peers::MODULES, LOGINS);

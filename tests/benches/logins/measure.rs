@@ -18,6 +18,16 @@ pub struct Latency {
     pub wall: Vec<Duration>,
     /// Of it, on a processor.
     pub cpu: Vec<Duration>,
+    /// Pages the kernel had to put in their place. Other work on the machine does not move them.
+    pub faults: Vec<i64>,
+}
+
+/// What a login took.
+struct Took {
+    accepted: bool,
+    wall: Duration,
+    cpu: Duration,
+    faults: i64,
 }
 
 /// What came of logins by several processes.
@@ -26,16 +36,20 @@ pub struct AtOnce {
     pub took: Duration,
 }
 
-/// Whether it was accepted, and what it took.
-fn login(service: &str, index: u32) -> (bool, Duration, Duration) {
+fn login(service: &str, index: u32) -> Took {
     let code = code(index);
-    let (started, worked) = (Instant::now(), cpu());
+    let (started, before) = (Instant::now(), usage());
     let report = Login::of(user(index))
         .at(service)
         .typing(code.as_str())
         .authenticate();
-    let took = (started.elapsed(), cpu() - worked);
-    (report.answer == "PAM_SUCCESS", took.0, took.1)
+    let (wall, after) = (started.elapsed(), usage());
+    Took {
+        accepted: report.answer == "PAM_SUCCESS",
+        wall,
+        cpu: cpu(&after) - cpu(&before),
+        faults: after.ru_minflt - before.ru_minflt,
+    }
 }
 
 /// One at a time; the modules take turns, and change who is first.
@@ -58,15 +72,17 @@ fn turns(services: &[String]) -> Vec<Latency> {
     for index in 0..LOGINS {
         for turn in 0..services.len() {
             let which = (turn + index as usize) % services.len();
-            let (accepted, wall, cpu) = login(&services[which], index);
-            assert!(accepted, "{} refused a valid code", services[which]);
-            latencies[which].wall.push(wall);
-            latencies[which].cpu.push(cpu);
+            let took = login(&services[which], index);
+            assert!(took.accepted, "{} refused a valid code", services[which]);
+            latencies[which].wall.push(took.wall);
+            latencies[which].cpu.push(took.cpu);
+            latencies[which].faults.push(took.faults);
         }
     }
     for latency in &mut latencies {
         latency.wall.sort_unstable();
         latency.cpu.sort_unstable();
+        latency.faults.sort_unstable();
     }
     latencies
 }
@@ -79,7 +95,9 @@ pub fn all_at_once(trial: &str, module: &str, processes: u32) -> AtOnce {
         .map(|process| {
             child(|| {
                 let share = (0..LOGINS).filter(|index| index % processes == process);
-                let accepted = share.filter(|index| login(&service, *index).0).count();
+                let accepted = share
+                    .filter(|index| login(&service, *index).accepted)
+                    .count();
                 i32::try_from(accepted).unwrap()
             })
         })
@@ -133,7 +151,7 @@ pub fn loads(world: &World) -> Vec<Vec<Duration>> {
 pub fn files(world: &World) -> Vec<PathBuf> {
     let file = |module: &&str| match *module {
         "pam_otp" => world.module.clone(),
-        "floor in C" => world.floor.clone(),
+        floor if floor.starts_with("floor") => world.floor.clone(),
         debian => security_dir().join(format!("{debian}.so")),
     };
     MODULES.iter().map(file).collect()
@@ -157,8 +175,7 @@ fn usage() -> libc::rusage {
     }
 }
 
-fn cpu() -> Duration {
-    let usage = usage();
+fn cpu(usage: &libc::rusage) -> Duration {
     let span = |time: libc::timeval| {
         let micros = time.tv_sec * 1_000_000 + time.tv_usec;
         Duration::from_micros(u64::try_from(micros).unwrap())

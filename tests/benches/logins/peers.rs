@@ -20,11 +20,12 @@ use zeroize::Zeroizing;
 
 use crate::world::{UID, World, directory, other, user};
 
-pub const MODULES: [&str; 5] = [
+pub const MODULES: [&str; 6] = [
     "pam_otp",
     "pam_google_authenticator",
     "pam_oath",
     "floor in C",
+    "floor with look-up and log",
     "pam_permit",
 ];
 
@@ -44,7 +45,8 @@ pub fn enrol(world: &World, trial: &str, modules: &[&str], users: u32) {
             "pam_google_authenticator" => with_google(&kept, users),
             "pam_oath" => with_oath(&kept, users),
             "pam_permit" => "auth required pam_permit.so".to_owned(),
-            _ => with_floor(&kept, &world.floor, users),
+            "floor in C" => with_floor(&kept.join("floor"), &world.floor, users),
+            _ => with_floor(&kept.join("floor2"), &world.floor, users) + " known",
         };
         stack(&service(trial, module), &[&line]);
     }
@@ -157,9 +159,8 @@ fn with_oath(kept: &Path, users: u32) -> String {
     )
 }
 
-fn with_floor(kept: &Path, module: &Path, users: u32) -> String {
-    let dir = kept.join("floor");
-    fs::create_dir(&dir).unwrap();
+fn with_floor(dir: &Path, module: &Path, users: u32) -> String {
+    fs::create_dir(dir).unwrap();
     for index in 0..users {
         place(&dir.join(user(index)), &[0; 12_288], 0o600);
     }

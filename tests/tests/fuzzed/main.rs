@@ -129,6 +129,11 @@ fn a_line_is_obeyed_as_it_is_documented_or_named() {
     replay("line", bodies::line, 20_000);
 }
 
+#[test]
+fn what_is_said_at_the_door_is_understood_by_the_book_or_not_at_all() {
+    replay("door", bodies::door, 40_000);
+}
+
 // One house at a time: it stands where its process is.
 #[test]
 fn whatever_stands_in_a_file_it_is_answered_by_the_book() {

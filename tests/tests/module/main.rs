@@ -16,4 +16,5 @@ mod moving;
 mod passwords;
 mod prompts;
 mod remembered;
+mod requests;
 mod rules;

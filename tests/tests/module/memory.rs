@@ -9,10 +9,12 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 use data_encoding::BASE32_NOPAD;
+use otp::delivery::Channel;
 use otp::keyed::DigestKey;
 use otp::store::Store;
 use tests::crowd::pipe;
 use tests::pam::{Login, Reply, Session, line, stack};
+use tests::post::{self, AFTER_KEY};
 use tests::processes::{self, Child};
 use tests::sandbox::{MODULE, sandboxed};
 use tests::users::{Phone, issue, store, wipe};
@@ -60,6 +62,27 @@ impl Host {
             }
         });
         Self { child, typed, done }
+    }
+
+    /// One that asks for a code and types it: what it is asked comes out of the second.
+    fn start_asking() -> (Self, BufReader<File>) {
+        let (typed_in, typed) = pipe();
+        let (done, mut done_in) = pipe();
+        let (shown, shown_in) = pipe();
+        let child = processes::start(|| {
+            let typing = || Reply::Read(typed_in.as_raw_fd());
+            let login = Login::of("alice").keeping(AFTER_KEY);
+            let login = login.shown_to(shown_in.as_raw_fd());
+            (&typed_in).read_exact(&mut [0]).unwrap();
+            let mut session = Session::start(&login.typing(typing()).typing(typing()));
+            let answer = session.authenticate();
+            done_in.write_all(&[u8::try_from(answer).unwrap()]).unwrap();
+            loop {
+                // SAFETY: waits for its end.
+                unsafe { libc::pause() };
+            }
+        });
+        (Self { child, typed, done }, BufReader::new(shown))
     }
 
     /// One that enrols at its first login: what it shows comes out of the third.
@@ -185,6 +208,31 @@ fn after_a_login_nothing_secret_is_left_in_its_hosts_memory() {
             let finds = host.finds(&needles(&code));
             assert!(finds.is_empty(), "{kind}: {finds:#?}");
         }
+    });
+}
+
+#[test]
+fn a_code_that_was_sent_is_nowhere_in_its_hosts_memory_before_and_after_it_is_typed() {
+    sandboxed(|| {
+        line("nodelay");
+        let (mut host, mut shown) = Host::start_asking();
+        post::send("");
+        let key = DigestKey::from_bytes(Zeroizing::new(KEY));
+        store().digest_key(|| key).unwrap();
+        post::contact("alice", Channel::Sms);
+        host.typed.write_all(b".").unwrap();
+        host.typed.write_all(b"\n").unwrap();
+        shown_until("Code (if one could be sent):", &mut shown);
+        let code = post::code("alice", Channel::Sms).unwrap();
+        let needles = needles(&code);
+        let finds = host.finds(&needles);
+        assert!(finds.is_empty(), "before: {finds:#?}");
+        host.typed.write_all(code.as_bytes()).unwrap();
+        let mut answer = [9];
+        host.done.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0]);
+        let finds = host.finds(&needles);
+        assert!(finds.is_empty(), "after: {finds:#?}");
     });
 }
 

@@ -13,7 +13,7 @@ const ERRNOS: [&str; 7] = [
 ];
 
 /// What a call fails with: in the short form one of them, each in its turn.
-fn errnos(turn: usize) -> Vec<&'static str> {
+pub fn errnos(turn: usize) -> Vec<&'static str> {
     match is_full() {
         true => ERRNOS.to_vec(),
         false => vec![ERRNOS[turn % ERRNOS.len()]],
@@ -21,12 +21,12 @@ fn errnos(turn: usize) -> Vec<&'static str> {
 }
 
 /// Memory: what cannot have it may abort, which denies.
-fn is_about_memory(call: &Call) -> bool {
+pub fn is_about_memory(call: &Call) -> bool {
     ["brk", "mmap", "munmap", "mprotect", "madvise", "mremap"].contains(&&*call.name)
 }
 
 /// The way of the line to the log, and of libpam's own to the kernel's audit.
-fn is_about_the_log(call: &Call) -> bool {
+pub fn is_about_the_log(call: &Call) -> bool {
     match call.name.as_str() {
         "socket" => call.line.contains("SOCK_DGRAM"),
         "connect" => call.line.contains("/dev/log"),
@@ -36,7 +36,7 @@ fn is_about_the_log(call: &Call) -> bool {
 
 /// What a denial must leave in the log: that it could not be known, or libpam's word that it cannot load the module
 /// or, with our answer in hand, cannot tell the kernel's audit of it.
-fn says_what_failed(lines: &[String]) -> bool {
+pub fn says_what_failed(lines: &[String]) -> bool {
     let says = |line: &String| {
         let words = [
             "refused reason=unavailable",
@@ -48,7 +48,7 @@ fn says_what_failed(lines: &[String]) -> bool {
     lines.iter().any(says)
 }
 
-fn ended_in_order(call: &Call, ended: &Ended) -> Result<(), String> {
+pub fn ended_in_order(call: &Call, ended: &Ended) -> Result<(), String> {
     if ended.hung {
         return Err("it hangs".to_owned());
     }

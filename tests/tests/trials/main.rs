@@ -2,11 +2,13 @@
 //! call failing once. A short form of each runs with the other tests; `PAM_OTP_TRIALS=full` runs all of it,
 //! some twenty minutes on two cores.
 
+mod door;
 mod fault;
 mod first_login;
 mod kill;
 mod logins;
 mod race;
+mod requests;
 mod verbs;
 
 use std::env;
@@ -19,6 +21,7 @@ fn trial<F: FnOnce()>(trial: F) {
     let programs = || {
         vec![
             sandbox::otpctl().to_path_buf(),
+            sandbox::otpd().to_path_buf(),
             env!("CARGO_BIN_EXE_login").into(),
         ]
     };

@@ -178,7 +178,7 @@ impl Verb {
     }
 }
 
-fn changes(call: &Call) -> bool {
+pub fn changes(call: &Call) -> bool {
     match call.name.as_str() {
         "openat" => call.line.contains("O_CREAT"),
         "write" | "pwrite64" | "fsync" | "fdatasync" | "syncfs" | "renameat2" | "unlinkat"

@@ -8,7 +8,7 @@ use super::super::dir::Privacy;
 use super::super::queue::{Entry, Purpose, Put};
 use super::super::{Confirmation, Error, Introduced, Sent, Store};
 use super::counts::SENDS;
-use super::requests::plain;
+use super::requests::{one_line, plain};
 use super::{FileStore, Held, same_uid};
 use crate::delivery::{Address, Channel, Contact, Contacts, MAX_CONFIRM_ATTEMPTS, Pending};
 use crate::issued::CodeId;
@@ -88,6 +88,36 @@ impl FileStore {
         let restored = self.write_contacts(&account.name, held.uid, &before);
         put.and(restored)
             .map(|()| Introduced::Refused(Why::QueueFull))
+    }
+
+    /// Gives a user this contact as a confirmed one, because somebody vouches for it; in the place of what she has on its
+    /// channel. `false` if it was confirmed before, and nothing has changed. Nothing is sent.
+    pub fn vouch_for_contact(
+        &self,
+        account: &Account,
+        address: Address,
+        now: UnixTime,
+        rng: &mut impl CryptoRng,
+    ) -> Result<bool, Error> {
+        let channel = address.channel();
+        let held = self.hold(account, self.lock_or_create(account)?)?;
+        let mut contacts = self.contacts_of(account)?;
+        let known = contacts.on(channel);
+        let is_same = known.is_some_and(|known| known.address == address);
+        if is_same && known.is_some_and(|known| known.confirmed_at.is_some()) {
+            return Ok(false);
+        }
+        // What sending to it takes, whoever asks first.
+        self.make_counts(account)?;
+        self.digest_key(|| DigestKey::draw(rng))?;
+        self.call_off(&held, &contacts, channel)?;
+        contacts.put(Contact {
+            address,
+            confirmed_at: Some(now),
+            pending: None,
+        });
+        self.write_contacts(&account.name, held.uid, &contacts)?;
+        Ok(true)
     }
 
     /// Takes the answer that is to confirm a contact. A wrong one is counted before this returns.
@@ -237,7 +267,7 @@ fn confirmation(
         purpose: Purpose::Confirm,
         issued_at: now,
         expires_at: pending.expires_at,
-        host: host.to_owned(),
+        host: one_line(host),
     };
     (entry, pending)
 }

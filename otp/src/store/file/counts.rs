@@ -2,7 +2,7 @@
 //! It is taken after the user's and held until what it counts is in the queue.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use nix::fcntl::Flock;
@@ -62,6 +62,20 @@ impl FileStore {
         dir.sync()
     }
 
+    /// How many codes this machine has sent in the hour before `now`. For showing; it waits for no lock.
+    pub fn sent_lately(&self, now: UnixTime) -> Result<u64, Error> {
+        let Some(dir) = self.root.sub(SENDS, Privacy::RootOnly)? else {
+            return Ok(0);
+        };
+        let Some(file) = dir.file(MACHINE, Access::Read, Privacy::RootOnly)? else {
+            return Ok(0);
+        };
+        let path = dir.path_of(MACHINE);
+        let slots = Slots::read(&file, MACHINE_FORMAT, &path)?;
+        let log = codec::machine_from(&slots.payload).ok_or_else(|| no_sense_of_machine(&path))?;
+        Ok(log.in_the_last_hour(now))
+    }
+
     /// What was sent lately to a user, and by the machine, for showing. Nothing where she has no contact.
     pub fn counted(&self, account: &Account) -> Result<Option<(SendLog, MachineLog)>, Error> {
         let _locked = self.lock(&account.name)?;
@@ -92,12 +106,8 @@ impl FileStore {
         let (uid, sends) =
             codec::sends_from(&own.slots.payload).ok_or_else(|| nonsense(&own.path))?;
         same_uid(account, uid, &own.path)?;
-        let machine = codec::machine_from(&shared.slots.payload).ok_or_else(|| {
-            damaged(
-                &shared.path,
-                "its content makes no sense: delete it, and set a contact again",
-            )
-        })?;
+        let machine = codec::machine_from(&shared.slots.payload)
+            .ok_or_else(|| no_sense_of_machine(&shared.path))?;
         Ok(Counts {
             sends,
             machine,
@@ -128,6 +138,13 @@ impl Counts {
     pub(super) fn is_ahead(&self, now: UnixTime) -> bool {
         self.sends.is_ahead(now) || self.machine.is_ahead(now)
     }
+}
+
+fn no_sense_of_machine(path: &Path) -> Error {
+    damaged(
+        path,
+        "its content makes no sense: delete it, and set a contact again",
+    )
 }
 
 fn opened(dir: &Dir, name: &str) -> Result<File, Error> {

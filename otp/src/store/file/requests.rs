@@ -153,6 +153,10 @@ impl FileStore {
     ) -> Result<Requested, Error> {
         let Some(locked) = self.lock(&account.name)? else {
             self.unheld(account)?;
+            // What is left to do for nobody is the reading and the writing, as for an answer.
+            self.update_nobody(account.name.as_str().as_bytes(), |_| {
+                ((), Changes::default())
+            });
             return Ok(Requested::Refused(Why::NoContact));
         };
         let held = self.hold(account, locked)?;
@@ -279,8 +283,13 @@ fn entry(held: &Held, wish: &Wish<'_>, sending: &Sending) -> Entry {
         purpose: wish.purpose,
         issued_at: code.issued_at,
         expires_at: code.expires_at,
-        host: wish.host.to_owned(),
+        host: one_line(wish.host),
     }
+}
+
+/// The name of this machine, in one line whatever it is.
+pub(super) fn one_line(host: &str) -> String {
+    host.replace(char::is_control, "")
 }
 
 /// The digits, for the queue. Wiped on drop.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::pam_stack::{
-    Answers, Control, Line, MODULE, Module, Ours, What, locker_by, modules, play,
+    Answers, Control, Line, MODULE, Module, Ours, What, locker_by, modules, play, reaches,
 };
 use crate::report::health::Check;
 
@@ -14,10 +14,12 @@ const ARGUMENTS: &[&str] = &[
     "try_first_pass",
     "use_first_pass",
     "forward_pass",
-    "after_first_factor",
+    VOUCH,
     "nodelay",
     "debug",
 ];
+/// What lets whoever reaches our line have codes sent.
+const VOUCH: &str = "after_first_factor";
 /// What an account line of ours takes.
 const ACCOUNT_ARGUMENTS: &[&str] = &["enroll", "notice"];
 const ACCOUNT_SETTINGS: &[&str] = &["config=", "prompt="];
@@ -47,6 +49,7 @@ pub(super) fn checks(
         stack.not_alone(),
         stack.closed(),
         stack.nullok(),
+        stack.vouched(),
         twice(&all),
         in_every_service(line),
     ]
@@ -184,6 +187,12 @@ fn has_nullok(module: &Module) -> bool {
     module.arguments.iter().any(|word| word == "nullok")
 }
 
+/// Whether the line says that it is reached only when a first factor has passed.
+fn vouches(module: &Module) -> bool {
+    let is_ours = module.name == MODULE;
+    is_ours && module.arguments.iter().any(|word| word == VOUCH)
+}
+
 struct Stack<'a> {
     lines: &'a [Line],
     /// Where our line stands.
@@ -300,6 +309,35 @@ impl Stack<'_> {
         })
     }
 
+    /// What is said of a first factor is true: whoever has none does not come as far as our line.
+    fn vouched(&self) -> Option<Check> {
+        let all = modules(self.lines);
+        let (line, _) = all.into_iter().find(|(_, module)| vouches(module))?;
+        let nothing = Answers {
+            ours: Ours::Success,
+            others: false,
+        };
+        if !reaches(self.lines, nothing, vouches) {
+            let detail = "codes can be asked for only after another line of the stack has said yes";
+            return Some(Check::good("first-factor", detail));
+        }
+        let (file, number) = (&line.file, line.number);
+        let fix = if self.second_factor {
+            format!(
+                "take {VOUCH} out: where sshd has asked for a key before, the module sees it by itself"
+            )
+        } else {
+            "end the stack where the password is wrong: '@include common-auth' above our line, or 'requisite' in the place of 'required'".to_owned()
+        };
+        Some(Check::fault(
+            "first-factor",
+            format!(
+                "/etc/pam.d/{file} line {number} says {VOUCH}, but is reached without one too: whoever knows a user's name can have codes sent to her"
+            ),
+            fix,
+        ))
+    }
+
     /// What becomes of users who are not enrolled.
     fn nullok(&self) -> Option<Check> {
         if !has_nullok(self.module) {
@@ -394,6 +432,26 @@ mod tests {
         assert_eq!(faults(unknown, false), ["pam-line"]);
         let denied = "auth required pam_otp.so\nauth required pam_deny.so\n";
         assert_eq!(faults(denied, false), ["stack"]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_first_factor_is_looked_into() {
+        let line = "auth required pam_otp.so after_first_factor\n";
+        let with = |lines: &str| format!("{lines}{line}");
+        let none: [&str; 0] = [];
+        let common = with("@include common-auth\n");
+        assert_eq!(faults(&common, false), none);
+        assert_eq!(faults(&with("auth requisite pam_unix.so\n"), false), none);
+        let required = with("auth required pam_unix.so\n");
+        assert_eq!(faults(&required, false), ["first-factor"]);
+        // Also where sshd asks for a key: the order of its methods is its own.
+        assert_eq!(faults(line, true), ["first-factor"]);
+        let substack = with("auth substack common-auth\n");
+        assert_eq!(faults(&substack, false), ["first-factor"]);
+        let before = format!("{line}@include common-auth\n");
+        assert_eq!(faults(&before, false), ["first-factor"]);
+        let second = format!("auth required pam_otp.so\n{line}@include common-auth\n");
+        assert_eq!(faults(&second, false), ["first-factor", "twice"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use otp::user::UserName;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
-use super::super::{Context, enroll};
+use super::super::{Context, host_name};
 use crate::failure::Failure;
 use crate::house::House;
 use crate::import::person::{Person, Why};
@@ -76,7 +76,7 @@ impl<'a> Desk<'a> {
             writes,
             rng: entropy::system()?,
             now: clock::now(),
-            issuer: enroll::host_name(),
+            issuer: host_name(),
             archived: None,
             key: None,
             waiting: VecDeque::new(),

@@ -224,3 +224,20 @@ fn a_line_whose_policy_is_at_fault() {
         finds(machine, "line-policy", "/etc/security/other.toml");
     });
 }
+
+#[test]
+fn a_line_that_vouches_for_a_factor_which_it_does_not_come_after() {
+    on_a_machine(|machine| {
+        let line = "auth required pam_otp.so after_first_factor\n";
+        are_found(
+            machine,
+            &format!("auth required pam_unix.so\n{line}"),
+            "first-factor",
+            "/etc/pam.d/sshd line 2 says after_first_factor, but is reached without one too",
+        );
+        for before in ["@include common-auth\n", "auth requisite pam_unix.so\n"] {
+            set_up(machine, &format!("{before}{line}"), ON);
+            assert_eq!(faults(machine), [""; 0], "{before}");
+        }
+    });
+}
