@@ -21,7 +21,7 @@ pub(crate) fn delivery(what: &str, rest: &str, user: &str) -> io::Result<()> {
 
 fn write(line: &str) -> io::Result<()> {
     let stamp = words::log_stamp(clock::now());
-    syslog::write("otpctl", Severity::Notice, &stamp, &line)
+    syslog::write("otpctl", Severity::Notice, &stamp, line)
 }
 
 fn line(what: &str, rest: &str, user: &str, by: u32) -> String {
