@@ -184,7 +184,9 @@ fn kill_the_rest() -> usize {
                 // None is left.
                 Err(Errno::ECHILD) => return killed,
                 Ok(WaitStatus::StillAlive) | Err(_) => break,
-                Ok(_) => killed = killed.saturating_add(1),
+                Ok(WaitStatus::Signaled(..)) => killed = killed.saturating_add(1),
+                // It had ended by itself.
+                Ok(_) => {}
             }
         }
     }

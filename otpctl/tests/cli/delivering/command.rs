@@ -10,7 +10,11 @@ fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
         );
         fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).unwrap();
         put("alice", "sms");
-        let mut command = machine.command(&["deliver", "--once"]);
+        // What it was started with open, and a variable of root's.
+        let ours = machine.command(&[]);
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "exec 9</etc/passwd; exec \"$0\" deliver --once"]);
+        command.arg(ours.get_program());
         let log = machine.log();
         let said = command
             .env("SECRET", "of root")
@@ -163,44 +167,54 @@ fn a_command_that_cannot_or_should_not_be_run_is_not() {
 #[test]
 fn a_command_that_hangs_is_killed_with_everything_it_started() {
     on_a_machine_of_two(|machine| {
-        gateway("sleep 4711 & setsid sleep 4711 & trap '' TERM INT HUP; cat; sleep 4711");
+        let word = word();
+        gateway(&format!(
+            "sleep {word} & setsid sleep {word} & trap '' TERM INT HUP; cat; sleep {word}"
+        ));
         put("alice", "sms");
         let started = Instant::now();
         let lines = delivers(machine, 0, 1);
         assert!(lines.contains("failed reason=timeout"), "{lines}");
         assert!(started.elapsed() < Duration::from_secs(8));
-        assert!(!runs("4711"));
+        assert!(!runs(&word));
     });
 }
 
 #[test]
 fn what_a_command_leaves_running_is_killed_wherever_it_hides() {
     on_a_machine_of_two(|machine| {
-        gateway(
-            "cat; setsid sh -c 'setsid sleep 4712 & setsid sleep 4712 & exec sleep 4712' >/dev/null 2>&1 & sleep 4712 & exit 0",
-        );
+        let sleep = format!("sleep {}", word());
+        gateway(&format!(
+            "cat; setsid sh -c 'setsid {sleep} & setsid {sleep} & exec {sleep}' >/dev/null 2>&1 & {sleep} & exit 0"
+        ));
         put("alice", "sms");
         let lines = delivers(machine, 1, 0);
         assert!(lines.contains("killed="), "{lines}");
-        assert!(!runs("4712"));
+        assert!(!runs(&word()));
     });
 }
 
 #[test]
 fn a_command_that_makes_ever_more_of_itself_is_killed_to_the_last() {
     on_a_machine_of_two(|machine| {
-        let bomb = "#!/bin/sh\nf() { sleep 0.01; f & f; }; f & f & cat; exit 0\n";
-        write("/usr-local/bomb", bomb, 0o755);
+        let script = "#!/bin/sh\nf() { sleep 0.01; f & f; }; f & f & cat; exit 0\n";
+        let bomb = format!("/usr-local/bomb.{}", std::process::id());
+        write(&bomb, script, 0o755);
         // So many processes an account may have, so it is not the one of the other tests.
-        let lines = "[delivery]\nuser = \"alice\"\n[sms]\ncommand = [\"/usr-local/bomb\"]\n";
-        write("/etc/security/otp.toml", lines, 0o644);
+        let lines = format!("[delivery]\nuser = \"alice\"\n[sms]\ncommand = [\"{bomb}\"]\n");
+        write("/etc/security/otp.toml", &lines, 0o644);
         put("alice", "sms");
         let started = Instant::now();
         let lines = delivers(machine, 1, 0);
         assert!(lines.contains("killed="), "{lines}");
         assert!(started.elapsed() < Duration::from_secs(8));
-        assert!(!runs("/usr-local/bomb"), "{lines}");
+        assert!(!runs(&bomb), "{lines}");
     });
+}
+
+/// How long a process of this test would sleep: a number that no other has.
+fn word() -> String {
+    format!("4711.{}", std::process::id())
 }
 
 /// Whether any process has this among its arguments.
