@@ -1,6 +1,7 @@
 //! The door: the built module in programs that do not run as root, and otpd, which answers them.
 
 mod callers;
+mod cost;
 mod crowds;
 mod logins;
 mod sockets;
