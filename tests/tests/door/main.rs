@@ -3,6 +3,7 @@
 mod callers;
 mod cost;
 mod crowds;
+mod doctor;
 mod logins;
 mod sockets;
 mod status;
