@@ -150,6 +150,11 @@ pub fn otpd() -> &'static Path {
     OTPD.get_or_init(|| build("otpd", "otpd", is_release()))
 }
 
+/// otpd as it ships.
+pub fn release_otpd() -> PathBuf {
+    build("otpd", "otpd", true)
+}
+
 fn build_module(release: bool) -> PathBuf {
     build("pam_otp", "libpam_otp.so", release)
 }

@@ -1,7 +1,9 @@
 //! The door: the built module in programs that do not run as root, and otpd, which answers them.
 
 mod callers;
+mod cost;
 mod crowds;
+mod doctor;
 mod logins;
 mod sockets;
 mod status;

@@ -241,10 +241,7 @@ fn otpd_does_not_take_anothers_place_and_leaves_none_behind() {
         first.end();
         assert!(!fs::exists(SOCKET).unwrap());
         // One that was killed leaves its socket, which is no reason not to begin.
-        let killed = Otpd::listening();
-        tests::door::signal(killed.pid(), libc::SIGKILL);
-        std::mem::forget(killed);
-        std::thread::sleep(Duration::from_millis(50));
+        Otpd::listening().kill();
         assert!(fs::exists(SOCKET).unwrap());
         Otpd::listening().end();
         fs::write(SOCKET, "").unwrap();

@@ -27,12 +27,12 @@ pub(super) fn service(typed: &str) -> Result<Service, Failure> {
     })?;
     if typed.starts_with("common-") || typed == "other" {
         return Err(Failure::usage(format!(
-            "{shown} is part of every service, screen lockers among them, which cannot read what is root's: name one service, such as sshd"
+            "{shown} is part of every service: name one, such as sshd; 'pam-auth-update --enable otp' is for all of them"
         )));
     }
     if let Some(locker) = pam_stack::locker_by(typed, &pam_stack::read) {
         return Err(Failure::usage(format!(
-            "{locker} asks by /etc/pam.d/{shown}, runs as the user and cannot read what is root's: the screen would stay locked. Name another service, such as sshd"
+            "{locker} asks by /etc/pam.d/{shown}, and a screen that stays locked is no place to try something out: put the line in by hand, with another way to log in at hand, or name another service, such as sshd"
         )));
     }
     Ok(parsed)
