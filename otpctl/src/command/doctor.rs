@@ -1,13 +1,16 @@
 //! `doctor`: looks for what would keep people out, or let them in too easily. Changes nothing.
 
 mod delivery;
-mod door;
+mod lockers;
 pub(super) mod machine;
+mod otpd;
 mod records;
 mod sshd;
 mod stack;
 
-use self::door::Door;
+use otp::store::load_policy;
+
+use self::otpd::Otpd;
 use super::Context;
 use crate::failure::{Ending, Failure};
 use crate::pam_stack::{self, Line, Unreadable};
@@ -23,16 +26,17 @@ pub(super) fn run(context: Context<'_>, service: &str) -> Result<Ending, Failure
     }
     let sshd = service.starts_with("sshd").then(in_force);
     let mut checks = vec![machine::module()];
-    let door = door::look();
     let lines = pam_stack::auth_lines(service, &pam_stack::read);
     match &lines {
-        Ok(lines) => checks.extend(pam_checks(context, service, lines, sshd.as_ref(), &door)),
+        Ok(lines) => {
+            checks.extend(pam_checks(context, service, lines, sshd.as_ref()));
+            checks.extend(door_checks(context, lines));
+        }
         Err(unreadable) => checks.push(no_stack(service, unreadable)),
     }
     if let Some(sshd) = &sshd {
         checks.extend(sshd::checks(sshd, &records::people()));
     }
-    checks.extend(door.check());
     checks.push(machine::clock());
     let lacks_nullok = lines.is_ok_and(|lines: Vec<Line>| stack::lacks_nullok(&lines));
     checks.extend(records::checks(context, lacks_nullok));
@@ -50,19 +54,28 @@ fn pam_checks(
     service: &str,
     lines: &[Line],
     sshd: Option<&Found>,
-    door: &Door,
 ) -> Vec<Check> {
     let misplaced = pam_stack::misplaced(service, &pam_stack::read);
     let mut checks = stack::checks(service, lines, &misplaced, second_factor(sshd));
     let account = pam_stack::account_lines(service, &pam_stack::read).unwrap_or_default();
-    checks.extend(stack::in_every_service(lines, door));
-    checks.extend(stack::as_the_user(lines, &pam_stack::read, door));
     checks.extend(stack::account(&account));
     checks.extend(machine::modules(lines));
     checks.extend(machine::modules(&account));
     let lines = [lines, &account].concat();
     let named = stack::policies(&lines, context.config);
     checks.extend(named.into_iter().filter_map(records::other_policy));
+    checks
+}
+
+/// What there is to say of programs that are not root, and of what answers them. Without a policy there is enough to mend.
+fn door_checks(context: Context<'_>, lines: &[Line]) -> Vec<Check> {
+    let Ok(parsed) = load_policy(context.config) else {
+        return Vec::new();
+    };
+    let otpd = Otpd::asked(&parsed.policy);
+    let is_needed = lockers::need_otpd(lines, &pam_stack::read);
+    let mut checks = lockers::checks(lines, &pam_stack::read, &otpd);
+    checks.extend(otpd.checks(is_needed));
     checks
 }
 

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::door::Door;
 use crate::pam_stack::{
-    Answers, Control, Line, MODULE, Module, Ours, What, locker_by, modules, play, reaches,
+    Answers, Control, Line, MODULE, Module, Ours, What, modules, play, reaches,
 };
 use crate::report::health::Check;
 
@@ -104,75 +103,6 @@ fn twice(all: &[(&Line, &Module)]) -> Option<Check> {
     ))
 }
 
-/// Our line in a file that other services include: screen lockers and su among them.
-pub(super) fn in_every_service(lines: &[Line], door: &Door) -> Option<Check> {
-    let (line, module) = ours(lines).into_iter().next()?;
-    let (file, number) = (&line.file, line.number);
-    if !file.starts_with("common-") {
-        return None;
-    }
-    let at = format!("/etc/pam.d/{file} line {number}");
-    if !door.answers() {
-        return Some(Check::fault(
-            "common",
-            format!(
-                "{at} is part of every service: screen lockers, which run as the user and cannot read what is root's, never unlock again, because no otpd answers them"
-            ),
-            format!(
-                "{}; or put the line into the files of the services that are to ask for a code, such as sshd",
-                Door::remedy()
-            ),
-        ));
-    }
-    Some(own_policy("common", &at, module).unwrap_or_else(|| {
-        Check::known(
-            "common",
-            format!("{at} is part of every service; screen lockers and su ask otpd, which answers"),
-            "nothing, if everybody is to be asked everywhere; 'pam-auth-update --disable otp' takes it back",
-        )
-    }))
-}
-
-/// Our line where a service asks that runs as the one who is asked.
-pub(super) fn as_the_user(
-    lines: &[Line],
-    read: &dyn Fn(&str) -> Option<String>,
-    door: &Door,
-) -> Option<Check> {
-    let (Line { file, number, .. }, module) = ours(lines).into_iter().next()?;
-    // Of the files that all include enough is said.
-    let file = Some(file).filter(|file| !file.starts_with("common-"))?;
-    let locker = locker_by(file, read)?;
-    if door.answers() {
-        let at = format!("/etc/pam.d/{file} line {number}");
-        return own_policy("as-the-user", &at, module);
-    }
-    Some(Check::fault(
-        "as-the-user",
-        format!(
-            "{locker} asks by /etc/pam.d/{file}, runs as the user and cannot read what is root's, and no otpd answers it, so every code is refused and the screen stays locked"
-        ),
-        format!(
-            "{}; or take our line out of /etc/pam.d/{file}",
-            Door::remedy()
-        ),
-    ))
-}
-
-/// A policy of the line's own, where otpd is asked, which has its own.
-fn own_policy(name: &'static str, at: &str, module: &Module) -> Option<Check> {
-    let mut words = module.arguments.iter();
-    words
-        .any(|word| bare(word).starts_with("config="))
-        .then(|| {
-            Check::fault(
-                name,
-                format!("{at} names a policy, and programs that do not run as root, which ask otpd, are refused for it"),
-                "take config= out of the line, and give the file to otpd (otpd --config)",
-            )
-        })
-}
-
 /// What is wrong with our account line, if there is one.
 pub(super) fn account(lines: &[Line]) -> Option<Check> {
     let (line, module) = ours(lines).into_iter().next()?;
@@ -219,7 +149,7 @@ pub(super) fn lacks_nullok(lines: &[Line]) -> bool {
     ours(lines).iter().any(|(_, module)| !has_nullok(module))
 }
 
-fn ours(lines: &[Line]) -> Vec<(&Line, &Module)> {
+pub(super) fn ours(lines: &[Line]) -> Vec<(&Line, &Module)> {
     let mut all = modules(lines);
     all.retain(|(_, module)| module.name == MODULE);
     all
@@ -410,7 +340,7 @@ impl Stack<'_> {
 }
 
 /// An argument without the brackets that hold its spaces together.
-fn bare(word: &str) -> &str {
+pub(super) fn bare(word: &str) -> &str {
     word.trim_start_matches('[')
 }
 
