@@ -198,7 +198,7 @@ fn answer(data: &[u8]) -> Book<()> {
         }
         3 => {}
         4 => {
-            (0..3).try_for_each(|_| rest.truth())?;
+            (0..4).try_for_each(|_| rest.truth())?;
             rest.take(12)?;
             rest.list(3, Rest::device)?;
             rest.list(20, |rest| {

@@ -74,6 +74,7 @@ pub struct State {
     pub used: Vec<(u64, Used)>,
     pub recovered: Vec<(u64, u64)>,
     pub remembered: Vec<(Origin, u64)>,
+    pub sent_wrong: u32,
 }
 
 impl State {
@@ -98,6 +99,7 @@ impl State {
         let used = from.list(4, Cursor::used)?;
         let recovered = from.list(2, |from| Some((from.number(8)?, from.number(8)?)))?;
         let remembered = from.list(8, |from| Some((from.origin()?, from.number(8)?)))?;
+        let sent_wrong = u32::try_from(from.number(4)?).ok()?;
         let trusted = waits.origins.iter().filter(|known| known.trusted).count();
         let each = trusted.max(waits.origins.len() - trusted) <= EACH;
         let once = once(&waits.origins, |known| known.origin)
@@ -110,6 +112,7 @@ impl State {
             used,
             recovered,
             remembered,
+            sent_wrong,
         })
     }
 
@@ -154,6 +157,7 @@ impl State {
             out.extend(origin_bytes(*origin));
             out.extend(at.to_le_bytes());
         }
+        out.extend(self.sent_wrong.to_le_bytes());
         out
     }
 }
@@ -176,13 +180,14 @@ impl Code {
                 3 => Fate::Withdrawn,
                 _ => return None,
             },
-            tries: {
+            was_sent: {
                 from.number(4)?;
-                (from.number(1)? <= 2).then_some(())?;
-                from.list(50, |from| {
-                    Some((from.origin()?, u32::try_from(from.number(4)?).ok()?))
-                })?
+                let channel = from.number(1)?;
+                (channel <= 2).then_some(channel > 0)?
             },
+            tries: from.list(50, |from| {
+                Some((from.origin()?, u32::try_from(from.number(4)?).ok()?))
+            })?,
         };
         let reason = from.list(200, |from| from.number(1)?.try_into().ok())?;
         let reason = String::from_utf8(reason).ok()?;
@@ -206,7 +211,8 @@ impl Code {
             Fate::Expired => 2,
             Fate::Withdrawn => 3,
         });
-        out.extend([0; 5]);
+        out.extend([0; 4]);
+        out.push(self.was_sent.into());
         out.push(self.tries.len().try_into().unwrap());
         for (origin, tries) in &self.tries {
             out.extend(origin_bytes(*origin));

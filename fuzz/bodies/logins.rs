@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use otp::delivery::Channel;
 use otp::enrollment::{Authenticator, Enrollment, Generation, Kind, RecoveryList};
 use otp::hotp::{Algorithm, CodeLength};
 use otp::issued::{self, CodeId, StoredCode};
@@ -66,6 +67,8 @@ struct Model {
     tries: [[u32; PLACES as usize]; 2],
     /// They were seen expired.
     over: bool,
+    /// They were sent.
+    are_sent: bool,
 }
 
 impl Model {
@@ -85,6 +88,7 @@ impl Model {
             since_acceptance: 0,
             tries: Default::default(),
             over: false,
+            are_sent: has & 8 > 0,
         }
     }
 
@@ -151,8 +155,9 @@ impl Model {
     }
 
     fn unlock(&mut self) {
-        self.record.state.throttle.clear();
+        self.record.state.unlock();
         self.person.waits.unlock();
+        self.person.sent_wrong = 0;
         self.guesses.clear();
         self.since_acceptance = 0;
     }
@@ -295,7 +300,8 @@ impl Model {
             if code.len() == typed.len() && issued && !self.spent.contains(*code) {
                 tries[usize::from(place)] += 1;
                 assert!(tries[usize::from(place)] <= 5, "{code} from {place}");
-                assert!(tries.iter().sum::<u32>() <= 50, "{code}");
+                let most = if self.are_sent { 10 } else { 50 };
+                assert!(tries.iter().sum::<u32>() <= most, "{code}");
             }
         }
     }
@@ -311,7 +317,8 @@ fn origin_of(place: u8) -> Origin {
     }
 }
 
-/// A phone; by the bits a token, a watch that shows a code a minute, and recovery codes of other software.
+/// A phone; by the bits a token, a watch that shows a code a minute, recovery codes of other software, stored codes that were
+/// sent, and as many wrong answers at such that a few more turn them off.
 fn person(has: u8) -> Person {
     let shows = |generation, secret: &str, hash: &str, period| Shows {
         generation,
@@ -344,13 +351,14 @@ fn person(has: u8) -> Person {
             digits,
         }),
         recovered: vec![(8, 0)],
-        codes: ISSUED.map(stored).to_vec(),
+        codes: ISSUED.map(|code| stored(code, has & 8 > 0)).to_vec(),
+        sent_wrong: if has & 16 > 0 { LOCK - 4 } else { 0 },
         remembers: Some(REMEMBERED),
         ..Person::default()
     }
 }
 
-fn stored(code: &str) -> Code {
+fn stored(code: &str, was_sent: bool) -> Code {
     let id = code.as_bytes()[..4].try_into().unwrap();
     Code {
         id,
@@ -359,6 +367,7 @@ fn stored(code: &str) -> Code {
         issued: NOW,
         expires: NOW + 3600,
         fate: Fate::Live,
+        was_sent,
         tries: Vec::new(),
     }
 }
@@ -383,6 +392,7 @@ fn record(person: &Person) -> Record {
             generation: Generation::from_bits(list.generation),
             used: 0,
         }],
+        sent_failures: person.sent_wrong,
         ..State::default()
     };
     let stored = |code: &Code| StoredCode {
@@ -392,8 +402,8 @@ fn record(person: &Person) -> Record {
         issued_at: UnixTime::from_secs(code.issued),
         expires_at: UnixTime::from_secs(code.expires),
         fate: issued::Fate::Live,
-        sends: 0,
-        channel: None,
+        sends: code.was_sent.into(),
+        channel: code.was_sent.then_some(Channel::Sms),
         reason: String::new(),
         attempts: Vec::new(),
     };

@@ -8,7 +8,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::used::{AHEAD, Used, near};
-use super::waits::{DRIP, Waits};
+use super::waits::{DRIP, LOCK, Waits};
 
 /// Codes that are looked at for another time.
 const OTHERS: u64 = 40;
@@ -18,6 +18,8 @@ const PLACES: usize = 8;
 /// Wrong answers after which a stored code hears no more: from one origin, from all.
 const TRIES_THERE: u32 = 5;
 const TRIES: u32 = 50;
+/// And one that was sent.
+const TRIES_SENT: u32 = 10;
 /// Of several reasons the first one here is told. The first five are those of codes that were right once.
 const GRAVEST: [Reason; 7] = [
     Reason::Used,
@@ -40,6 +42,8 @@ pub struct Person {
     pub recovered: Vec<(u64, u64)>,
     pub codes: Vec<Code>,
     pub waits: Waits,
+    /// Wrong answers at codes that were sent, since she was let in last.
+    pub sent_wrong: u32,
     /// Seconds for which a place is remembered, if any is.
     pub remembers: Option<u64>,
     /// Where she was let in and when.
@@ -76,6 +80,8 @@ pub struct Code {
     pub issued: u64,
     pub expires: u64,
     pub fate: Fate,
+    /// By a channel.
+    pub was_sent: bool,
     pub tries: Vec<(Origin, u32)>,
 }
 
@@ -191,14 +197,18 @@ impl Person {
             }
             let right = code.digest == digest(b"stored", &code.id, typed);
             let there = code.tries.iter().find(|(origin, _)| *origin == from);
+            let most = if code.was_sent { TRIES_SENT } else { TRIES };
             let hears = there.is_none_or(|(_, tries)| *tries < TRIES_THERE)
-                && code.tries.iter().map(|(_, n)| u64::from(*n)).sum::<u64>() < TRIES.into();
+                && code.tries.iter().map(|(_, n)| u64::from(*n)).sum::<u64>() < most.into();
             match code.fate {
                 Fate::Used if right => heard.reasons.push(Reason::Used),
                 Fate::Expired if right => heard.reasons.push(Reason::Expired),
                 Fate::Withdrawn if right => heard.reasons.push(Reason::Withdrawn),
                 Fate::Live if code.issued > now => {
                     heard.reasons.extend(right.then_some(Reason::ClockBehind));
+                }
+                Fate::Live if code.was_sent && self.sent_wrong >= LOCK => {
+                    heard.reasons.push(Reason::Locked);
                 }
                 Fate::Live if !hears => heard.reasons.push(Reason::Throttled),
                 Fate::Live if right => {
@@ -234,6 +244,7 @@ impl Person {
     fn close(&mut self, heard: &Heard, typed: &str, from: Origin, now: u64, drip: i128) -> Verdict {
         if let Some(acceptance) = heard.accepted {
             self.waits.succeed(from);
+            self.sent_wrong = 0;
             if self.remembers.is_some() && matches!(from, Origin::Address(_)) {
                 self.remembered.retain(|(origin, _)| *origin != from);
                 self.remembered.push((from, now));
@@ -251,6 +262,9 @@ impl Person {
         if gravest.is_none_or(|at| at >= 5) {
             for index in &heard.missed {
                 self.codes[*index].miss(from);
+            }
+            if heard.missed.iter().any(|index| self.codes[*index].was_sent) {
+                self.sent_wrong = self.sent_wrong.saturating_add(1);
             }
         }
         Verdict::Refused(gravest.map_or(none, |at| GRAVEST[at]))

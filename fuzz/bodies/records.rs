@@ -117,6 +117,7 @@ impl Scene {
             used: state.used,
             recovered: state.recovered,
             waits: state.waits,
+            sent_wrong: state.sent_wrong,
             codes: vec![code],
             ..Person::default()
         };
@@ -260,6 +261,7 @@ fn issued(fate: Fate, tries: u8) -> Code {
         issued: NOW - 60,
         expires: NOW + 540,
         fate,
+        was_sent: false,
         tries: (1..=tries).take(1).map(|_| (HERE, tries.into())).collect(),
     }
 }

@@ -14,6 +14,8 @@ use crate::time::UnixTime;
 pub const MAX_LIVE: usize = 20;
 /// Wrong answers that end a code, from everywhere together.
 pub const MAX_ATTEMPTS: u32 = 50;
+/// Wrong answers that end a code that was sent: whoever has the password can ask for as many of these as are sent in an hour.
+pub const MAX_SENT_ATTEMPTS: u32 = 10;
 /// Wrong answers from one origin after which that origin is no longer heard about a code.
 pub const MAX_ATTEMPTS_PER_ORIGIN: u32 = 5;
 /// The longest reason kept with a code, in bytes.
@@ -92,11 +94,26 @@ pub struct StoredCode {
     pub channel: Option<Channel>,
     /// Why it was issued, at most [`MAX_REASON`] bytes without control characters.
     pub reason: String,
-    /// Wrong answers by origin; their sum is at most [`MAX_ATTEMPTS`].
+    /// Wrong answers by origin; their sum is at most [`most_attempts`](Self::most_attempts).
     pub attempts: Vec<(Origin, u32)>,
 }
 
+/// Wrong answers that end a code that was sent by this channel, or by none.
+#[must_use]
+pub const fn most_attempts(channel: Option<Channel>) -> u32 {
+    match channel {
+        Some(_) => MAX_SENT_ATTEMPTS,
+        None => MAX_ATTEMPTS,
+    }
+}
+
 impl StoredCode {
+    /// Wrong answers that end it, from everywhere together, however often it is sent.
+    #[must_use]
+    pub const fn most_attempts(&self) -> u32 {
+        most_attempts(self.channel)
+    }
+
     /// Wrong answers counted against it so far.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -111,7 +128,7 @@ impl StoredCode {
         self.fate == Fate::Live
             && self.issued_at <= now
             && now < self.latest_expiry()
-            && self.attempts() < MAX_ATTEMPTS
+            && self.attempts() < self.most_attempts()
     }
 
     /// Whether an answer from `origin` is still heard about it.
@@ -172,11 +189,15 @@ mod tests {
             .into();
         assert_eq!(live, [false, true, true, false]);
         assert!(!code.is_past(at(1_599)) && code.is_past(at(1_600)));
-        for n in 0..MAX_ATTEMPTS {
-            assert!(code.is_live(at(1_000)), "{n} attempts");
-            code.count_attempt(Origin::Local(n));
+        for (channel, most) in [(None, 50), (Some(Channel::Sms), 10)] {
+            (code.channel, code.attempts) = (channel, Vec::new());
+            assert_eq!(code.most_attempts(), most);
+            for n in 0..most {
+                assert!(code.is_live(at(1_000)), "{n} attempts");
+                code.count_attempt(Origin::Local(n));
+            }
+            assert!(!code.is_live(at(1_000)));
         }
-        assert!(!code.is_live(at(1_000)));
     }
 
     #[test]

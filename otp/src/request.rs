@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::CryptoRng;
 
 use crate::delivery::{Address, Channel, Contact, Contacts};
-use crate::issued::{CodeId, Fate, MAX_ATTEMPTS, MAX_LIVE, StoredCode};
+use crate::issued::{CodeId, Fate, MAX_LIVE, StoredCode};
 use crate::keyed::DigestKey;
 use crate::origin::Origin;
 use crate::passcode::Digits;
@@ -78,6 +78,8 @@ pub enum Why {
     NoContact,
     /// She is disabled.
     Disabled,
+    /// Too many wrong answers at codes that were sent: they are off until another code is accepted, or she is unlocked.
+    Locked,
     /// Whoever asks guesses too much from where he is; until then.
     Held {
         /// When that ends.
@@ -117,6 +119,7 @@ impl Why {
             Self::NoChannel => "no-channel",
             Self::NoContact => "no-contact",
             Self::Disabled => "disabled",
+            Self::Locked => "locked",
             Self::Held { .. } => "held",
             Self::TooSoon { .. } => "too-soon",
             Self::SendsSpent { .. } => "sends-spent",
@@ -139,6 +142,7 @@ impl Why {
             Self::NoChannel
             | Self::NoContact
             | Self::Disabled
+            | Self::Locked
             | Self::TooManyCodes
             | Self::QueueFull => None,
         }
@@ -188,6 +192,9 @@ fn decide<'a>(
     let (record, now) = (known.record, request.now);
     if record.state.disabled {
         return Err(Why::Disabled);
+    }
+    if record.state.is_locked_for_sent(&policy.throttle) {
+        return Err(Why::Locked);
     }
     if let Some(origin) = &request.origin {
         let mut throttle = record.state.throttle.clone();
@@ -246,7 +253,7 @@ fn may_go_on(before: &StoredCode, request: &Request<'_>, policy: &Policy) -> Res
     }
     let heard = request.origin.is_none_or(|origin| before.hears(&origin));
     let spent = before.sends >= policy.delivery.sends_per_code
-        || before.attempts() >= MAX_ATTEMPTS
+        || before.attempts() >= before.most_attempts()
         || !heard;
     let until = before.latest_expiry();
     if spent {

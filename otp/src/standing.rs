@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::delivery::{Channel, Contact};
 use crate::enrollment::{Authenticator, Kind};
 use crate::hotp::{Algorithm, CodeLength};
-use crate::issued::{CodeId, StoredCode};
+use crate::issued::{self, CodeId, StoredCode};
 use crate::origin::Origin;
 use crate::policy::Policy;
 use crate::state::{LastLogin, State};
@@ -22,6 +22,8 @@ pub struct Standing {
     pub disabled: bool,
     /// Too many failures: time-based codes are off.
     pub locked: bool,
+    /// Too many wrong answers at codes that were sent: they are off, and none is sent.
+    pub sent_locked: bool,
     /// Failures since the last acceptance.
     pub failures: u32,
     /// When the last of the holds in force ends.
@@ -121,6 +123,7 @@ impl Standing {
             enrolled: enrollment.is_some(),
             disabled: record.state.disabled,
             locked: throttle.failures >= policy.throttle.lock_after,
+            sent_locked: record.state.is_locked_for_sent(&policy.throttle),
             failures: throttle.failures,
             held_until: throttle.held_until(now, &bounds),
             devices: devices
@@ -176,6 +179,12 @@ const fn method(kind: Kind) -> Method {
 }
 
 impl Pending {
+    /// Wrong answers that end it.
+    #[must_use]
+    pub const fn most_attempts(&self) -> u32 {
+        issued::most_attempts(self.channel)
+    }
+
     fn of(code: &StoredCode) -> Self {
         Self {
             id: code.id,

@@ -4,6 +4,7 @@
 use crate::drift::Drift;
 use crate::enrollment::{Enrollment, Generation, MAX_AUTHENTICATORS};
 use crate::origin::Origin;
+use crate::policy::ThrottlePolicy;
 use crate::service::Service;
 use crate::throttle::Throttle;
 use crate::time::{TimeStep, UnixTime};
@@ -37,6 +38,8 @@ pub struct State {
     pub recovery: Vec<RecoveryState>,
     /// From where a code was accepted and when, the most recent last. Kept only where the policy remembers origins.
     pub remembered: Vec<Remembered>,
+    /// Wrong answers at codes that were sent, since the last acceptance of any code.
+    pub sent_failures: u32,
 }
 
 /// An origin from which a code was accepted.
@@ -128,6 +131,20 @@ impl State {
         self.recovery
             .iter()
             .find(|entry| entry.generation == generation)
+    }
+
+    /// Whether codes that were sent are off, and none is sent: too many wrong answers at them since the last acceptance of any
+    /// code (NIST SP 800-63B-4 section 3.2.2). They and the other codes are counted apart, so that guessing at one kind
+    /// closes no other.
+    #[must_use]
+    pub const fn is_locked_for_sent(&self, policy: &ThrottlePolicy) -> bool {
+        self.sent_failures >= policy.lock_after
+    }
+
+    /// Ends every hold and lock, and forgets every failure.
+    pub fn unlock(&mut self) {
+        self.throttle.clear();
+        self.sent_failures = 0;
     }
 
     /// Remembers that a code was accepted from `origin`; the one longest unheard of makes room.

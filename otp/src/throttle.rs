@@ -3,7 +3,8 @@
 //! Three bounds, all pure. Per origin: after a few free failures each further one brings a longer hold, which
 //! only that origin feels. Per account: a leaky bucket, whatever succeeds in between, of which a share is kept
 //! for origins that succeeded before. And after 100 failures since the last acceptance, time-based codes are off
-//! (NIST SP 800-63B-4 section 3.2.2). A held attempt is refused without being compared, counted or written.
+//! (NIST SP 800-63B-4 section 3.2.2); of codes that were sent, [`State`](crate::state::State) keeps a count of its own. A held
+//! attempt is refused without being compared, counted or written.
 
 use std::time::Duration;
 

@@ -110,7 +110,7 @@ pub enum Reason {
     OtherTime(i64),
     /// Too many failures; codes of this length are not compared until the hold ends.
     Throttled,
-    /// 100 failures since the last acceptance: time-based codes are off.
+    /// 100 failures since the last acceptance: time-based codes are off. Or as many at codes that were sent: those are.
     Locked,
     /// The store cannot be overwritten, so the use of a stored or recovery code could not be kept; it is not compared.
     ReadOnly,

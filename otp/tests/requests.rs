@@ -816,6 +816,67 @@ fn a_held_origin_asks_in_vain_and_a_locked_account_does_not() {
 }
 
 #[test]
+fn after_a_hundred_wrong_answers_at_sent_codes_none_is_sent_until_another_code_opens_them() {
+    let house = House::new();
+    house.reach("alice", Channel::Sms, NUMBER);
+    let (mut secs, mut guesses) = (0, 0);
+    // As fast as codes can be had: ten guesses at each, then its time has to be over.
+    while guesses < 100 {
+        let asked = house.ask_from("alice", None, secs, stranger(200)).unwrap();
+        assert!(matches!(asked, Requested::Sent(_)), "{guesses} guesses");
+        let guess = wrong(&house.taken("alice", Channel::Sms).code);
+        for n in 0..20 {
+            let _ = house.answer_from("alice", &guess, secs + 1, stranger(n));
+        }
+        assert_eq!(house.code_of("alice").attempts(), 10);
+        guesses += 10;
+        let state = house.store().read(&account("alice")).unwrap().state;
+        assert_eq!(state.sent_failures, guesses);
+        if guesses < 100 {
+            let again = house.ask_from("alice", None, secs + 61, stranger(200));
+            let until = at(secs + 600);
+            let spent = Requested::Refused(Why::SendsSpent { until });
+            assert_eq!(again.unwrap(), spent, "it is guessed out");
+        }
+        secs += 600;
+    }
+    assert_eq!(house.refused("alice", secs), Why::Locked);
+    let order = Order {
+        channel: Channel::Sms,
+        length: 8,
+        ttl: Duration::from_secs(600),
+        reason: String::new(),
+        host: "host".to_owned(),
+    };
+    let (store, alice) = (house.store(), account("alice"));
+    let clock = || at(secs);
+    let ordered = store.send_code(&alice, &order, &house.policy, clock, &mut rng(1));
+    assert_eq!(ordered.unwrap(), Requested::Refused(Why::Locked));
+    assert!(house.waiting("alice", Channel::Sms).is_none());
+    // An administrator reads her one.
+    let code = digits("33334444");
+    let key = store.read(&alice).unwrap().key.unwrap();
+    let id = otp::issued::CodeId::from_bytes([3; 4]);
+    let told = StoredCode {
+        id,
+        length: 8,
+        digest: key.stored(&alice.name, id, &code),
+        issued_at: at(secs),
+        expires_at: at(secs + 600),
+        fate: Fate::Live,
+        sends: 0,
+        channel: None,
+        reason: String::new(),
+        attempts: Vec::new(),
+    };
+    let _ = store.issue(&alice, vec![told], at(secs)).unwrap();
+    assert!(house.accepts("alice", "33334444", secs));
+    house.sent("alice", secs + 1);
+    let code = house.taken("alice", Channel::Sms).code;
+    assert!(house.accepts("alice", &code, secs + 2));
+}
+
+#[test]
 fn twenty_live_codes_leave_no_room_for_one_that_is_sent() {
     let house = House::new();
     house.reach("alice", Channel::Sms, NUMBER);

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use otp::delivery::Channel;
 use otp::enrollment::{Authenticator, Enrollment, Generation, Kind, RecoveryList};
 use otp::hotp::{Algorithm, CodeLength};
 use otp::issued::{CodeId, Fate, StoredCode};
@@ -117,6 +118,31 @@ impl User {
             reason: String::new(),
             attempts: Vec::new(),
         });
+    }
+
+    /// The same, sent to her.
+    fn send(&mut self, code: &str, ttl: u64) {
+        self.issue(code, ttl);
+        let sent = self.record.issued.last_mut().unwrap();
+        (sent.sends, sent.channel) = (1, Some(Channel::Sms));
+    }
+
+    /// As many wrong answers at codes that were sent, ten at each, as nearly turn them off; and a code that is sent then.
+    fn besieged(mut self, wrong: u32) -> Self {
+        for n in 0..wrong {
+            if n % 10 == 0 {
+                self.record.issued.clear();
+                self.send("48210937", 600);
+            }
+            let from = elsewhere(u8::try_from(n % 10).unwrap());
+            assert_eq!(
+                self.answer_from(from, "00000000"),
+                refused(Reason::Mismatch)
+            );
+        }
+        self.record.issued.clear();
+        self.send("11112222", 600);
+        self
     }
 
     fn give_recovery(&mut self, codes: &[&str]) {
@@ -381,6 +407,100 @@ fn fifty_guesses_from_everywhere_end_a_code() {
     }
     assert_eq!(guest.record.issued[0].attempts(), 50);
     assert_ne!(guest.answer("48210937"), accepted(Method::Issued, None));
+}
+
+#[test]
+fn ten_guesses_from_everywhere_end_a_code_that_was_sent() {
+    let mut guest = User::unknown();
+    guest.send("48210937", 600);
+    for n in 0..40 {
+        let _ = guest.answer_from(elsewhere(n), &format!("{n:08}"));
+    }
+    assert_eq!(guest.record.issued[0].attempts(), 10);
+    assert_eq!(guest.record.state.sent_failures, 10);
+    assert_eq!(guest.answer("48210937"), refused(Reason::Throttled));
+}
+
+#[test]
+fn a_hundred_wrong_answers_turn_sent_codes_off_and_nothing_else() {
+    let mut alice = User::enrolled().besieged(99);
+    assert_eq!(alice.answer("00000000"), refused(Reason::Mismatch));
+    let before = alice.record.state.clone();
+    for typed in ["11112222", "00000000"] {
+        let verdict = alice.answer_from(elsewhere(1), typed);
+        assert_eq!(verdict, refused(Reason::Locked), "{typed}");
+    }
+    assert_eq!(alice.record.issued[0].attempts(), 1, "not compared");
+    assert_eq!(alice.record.state, before);
+    assert_eq!(before.throttle.failures, 0);
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), accepted(Method::Totp, Some(0)));
+    assert_eq!(alice.answer("11112222"), accepted(Method::Issued, None));
+}
+
+#[test]
+fn any_code_that_is_accepted_turns_sent_codes_on_again() {
+    let locked = || {
+        let mut alice = User::enrolled().besieged(100);
+        alice.give_recovery(&["7kq2-m4tx-9bnc-2xwd"]);
+        alice.issue("33334444", 600);
+        alice
+    };
+    for typed in ["33334444", "7kq2-m4tx-9bnc-2xwd"] {
+        let mut alice = locked();
+        assert_eq!(alice.answer("11112222"), refused(Reason::Locked));
+        assert!(matches!(alice.answer(typed), Verdict::Accepted(_)));
+        assert_eq!(alice.record.state.sent_failures, 0, "{typed}");
+        assert_eq!(alice.answer("11112222"), accepted(Method::Issued, None));
+    }
+    let mut alice = locked();
+    alice.record.state.throttle.failures = 100;
+    alice.record.state.unlock();
+    assert_eq!(alice.record.state.throttle.failures, 0);
+    assert_eq!(alice.answer("11112222"), accepted(Method::Issued, None));
+    let mut alice = User::enrolled().besieged(99);
+    assert_eq!(alice.answer("11112222"), accepted(Method::Issued, None));
+    assert_eq!(alice.record.state.sent_failures, 0, "a sent one");
+}
+
+#[test]
+fn an_answer_counts_once_at_all_sent_codes_and_only_where_it_is_a_guess_at_one() {
+    let mut alice = User::enrolled();
+    alice.issue("7777777", 600);
+    let counts = |alice: &mut User, from: u8, typed: &str| {
+        let before = alice.record.state.sent_failures;
+        let _ = alice.answer_from(elsewhere(from), typed);
+        alice.record.state.sent_failures - before
+    };
+    assert_eq!(counts(&mut alice, 1, "00000000"), 0, "none is sent");
+    alice.send("48210937", 600);
+    alice.send("11112222", 600);
+    alice.send("55556666", 60);
+    assert_eq!(counts(&mut alice, 1, "00000000"), 1, "three are");
+    let wrong = alice.wrong();
+    assert_eq!(counts(&mut alice, 1, &wrong), 0, "of the phone's length");
+    assert_eq!(counts(&mut alice, 1, "0000000"), 0, "of the told one's");
+    assert_eq!(counts(&mut alice, 1, "0123-4567-89ab-cdef"), 0, "recovery");
+    alice.later(60);
+    assert_eq!(counts(&mut alice, 1, "55556666"), 0, "right once");
+    for _ in 1..5 {
+        assert_eq!(counts(&mut alice, 1, "00000000"), 1);
+    }
+    assert_eq!(counts(&mut alice, 1, "00000000"), 0, "not heard");
+    assert_eq!(counts(&mut alice, 2, "00000000"), 1, "from elsewhere");
+    alice.record.state.disabled = true;
+    assert_eq!(counts(&mut alice, 2, "00000000"), 0, "disabled");
+    assert_eq!(alice.record.state.throttle.failures, 1, "the phone's");
+}
+
+#[test]
+fn guesses_at_the_phone_leave_sent_codes_on() {
+    let mut alice = User::enrolled();
+    alice.send("48210937", 600);
+    alice.record.state.throttle.failures = 100;
+    let code = alice.phone(0);
+    assert_eq!(alice.answer(&code), refused(Reason::Locked));
+    assert_eq!(alice.answer("48210937"), accepted(Method::Issued, None));
 }
 
 #[test]

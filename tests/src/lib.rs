@@ -10,7 +10,7 @@
 //! - [`meddler`]: a program under strace, killed or failed at a system call of one's choice,
 //! - [`door`]: otpd at its socket, and programs that are not root,
 //! - [`elsewhen`]: logins at another time,
-//! - [`year`]: a year of guessing, simulated.
+//! - [`year`] and [`sent`]: a year of guessing, simulated.
 
 pub mod crowd;
 pub mod door;
@@ -20,6 +20,7 @@ pub mod pam;
 pub mod post;
 pub mod processes;
 pub mod sandbox;
+pub mod sent;
 pub mod syslog;
 pub mod users;
 pub mod year;

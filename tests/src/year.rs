@@ -5,6 +5,7 @@
 //! All the attacker is ever told is "no", so whatever he plans is a list of guesses and moments made in advance, and his
 //! chance is at most the sum over his guesses of the codes that are good at that moment: [`bound`].
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -23,13 +24,14 @@ use otp::time::{Period, TimeStep, UnixTime};
 use otp::totp;
 use otp::user::UserName;
 use otp::verify::{Attempt, Method, Record, Verdict, verify};
+use rand::{TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
-const DAY: u64 = 24 * 60 * 60;
-const DAYS: u64 = 365;
-const NEW_YEAR: UnixTime = UnixTime::from_secs(1_798_761_600);
+pub(crate) const DAY: u64 = 24 * 60 * 60;
+pub(crate) const DAYS: u64 = 365;
+pub(crate) const NEW_YEAR: UnixTime = UnixTime::from_secs(1_798_761_600);
 /// Where the owner logs in from, but for one day in [`AWAY`].
-const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const AWAY: u64 = 20;
 /// One login in so many has one or two typos.
 const TYPOS: u64 = 15;
@@ -149,7 +151,7 @@ pub fn bound(setting: Setting) -> f64 {
     f64::from(most_guesses(&setting.policy())) * codes / space(setting.digits)
 }
 
-fn space(digits: u64) -> f64 {
+pub(crate) fn space(digits: u64) -> f64 {
     10_f64.powi(digits as i32)
 }
 
@@ -436,7 +438,7 @@ impl World {
     }
 }
 
-fn key() -> DigestKey {
+pub(crate) fn key() -> DigestKey {
     DigestKey::from_bytes(Zeroizing::new([7; 32]))
 }
 
@@ -474,10 +476,10 @@ fn mistyped(code: &str) -> String {
 }
 
 /// Sebastiano Vigna's splitmix64: the same from the same seed, everywhere.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -485,7 +487,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
@@ -493,6 +495,23 @@ impl Dice {
         self.below(n) == 0
     }
 }
+
+impl TryRng for Dice {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.next() as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next())
+    }
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        to.fill_with(|| self.next() as u8);
+        Ok(())
+    }
+}
+
+/// It is none; what has to be drawn by one here is to be the same in every year.
+impl TryCryptoRng for Dice {}
 
 /// So many years of one attacker, added up.
 pub struct Years {

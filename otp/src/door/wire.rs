@@ -329,9 +329,14 @@ fn small(count: usize) -> u8 {
 }
 
 fn standing_to(out: &mut Vec<u8>, standing: &Standing) {
-    for flag in [standing.enrolled, standing.disabled, standing.locked] {
-        out.push(flag.into());
-    }
+    let Standing {
+        enrolled,
+        disabled,
+        locked,
+        sent_locked,
+        ..
+    } = *standing;
+    out.extend([enrolled, disabled, locked, sent_locked].map(u8::from));
     u32_to(out, standing.failures);
     moment_to(out, standing.held_until);
     list_to(out, &standing.devices, device_to);
@@ -366,6 +371,7 @@ fn standing_from(from: &mut Reader<'_>) -> Option<Standing> {
         enrolled: from.bool()?,
         disabled: from.bool()?,
         locked: from.bool()?,
+        sent_locked: from.bool()?,
         failures: from.u32()?,
         held_until: from.moment()?,
         devices: from.list(MAX_AUTHENTICATORS, device_from)?,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::delivery::Pending;
-use crate::issued::MAX_ATTEMPTS_PER_ORIGIN;
+use crate::issued::{MAX_ATTEMPTS_PER_ORIGIN, MAX_SENT_ATTEMPTS};
 use crate::keyed::Digest;
 use crate::passcode::Passcode;
 use crate::policy::Via;
@@ -191,9 +191,9 @@ fn the_first_channel_that_is_on_and_confirmed_is_taken_where_none_is_named() {
 fn a_code_goes_on_until_its_sends_or_its_attempts_are_spent() {
     let why = Err(Why::SendsSpent { until: at(600) });
     for (sends, attempts, goes_on) in [
-        (2, 49, true),
+        (2, 9, true),
         (3, 0, false),
-        (2, 50, false),
+        (2, 10, false),
         (u32::MAX, 0, false),
     ] {
         let mut scene = Scene::new();
@@ -203,7 +203,7 @@ fn a_code_goes_on_until_its_sends_or_its_attempts_are_spent() {
         let came = scene.sms(60);
         assert_eq!(came.is_ok(), goes_on, "{sends} {attempts}");
         if goes_on {
-            assert_eq!((scene.code().sends, scene.code().attempts()), (3, 49));
+            assert_eq!((scene.code().sends, scene.code().attempts()), (3, 9));
         } else {
             assert_eq!(came, why);
         }
@@ -219,6 +219,25 @@ fn an_origin_that_is_not_heard_any_more_about_a_code_does_not_have_it_sent_again
     assert_eq!(scene.ask(Some(Channel::Sms), 1, 60), Err(why));
     assert!(scene.ask(Some(Channel::Sms), 2, 60).is_ok());
     assert_eq!(scene.code().attempts(), MAX_ATTEMPTS_PER_ORIGIN);
+}
+
+#[test]
+fn none_is_sent_while_sent_codes_are_off() {
+    let mut scene = Scene::new();
+    scene.record.state.sent_failures = 99;
+    let typed = scene.sms(0).unwrap();
+    assert!(!scene.accepts("00000000", 2, 1));
+    assert!(!scene.accepts(&typed, 1, 1), "a hundred");
+    assert_eq!(scene.sms(60), Err(Why::Locked));
+    assert_eq!(scene.ask(Some(Channel::Email), 1, 60), Err(Why::Locked));
+    scene.policy.throttle.lock_after = 3;
+    scene.record.state.sent_failures = 3;
+    assert_eq!(scene.sms(60), Err(Why::Locked));
+    scene.record.state.sent_failures = 2;
+    assert!(scene.sms(60).is_ok());
+    // However full the other count is.
+    scene.record.state.throttle.failures = 100;
+    assert!(scene.sms(120).is_ok());
 }
 
 #[test]
@@ -288,6 +307,7 @@ fn every_why_has_a_word_and_those_that_end_say_when() {
         (Why::NoChannel, "no-channel", None),
         (Why::NoContact, "no-contact", None),
         (Why::Disabled, "disabled", None),
+        (Why::Locked, "locked", None),
         (Why::Held { until }, "held", Some(until)),
         (Why::TooSoon { until }, "too-soon", Some(until)),
         (Why::SendsSpent { until }, "sends-spent", Some(until)),
@@ -361,7 +381,7 @@ proptest! {
                 }),
             }
             for code in &scene.record.issued {
-                prop_assert!(code.sends <= 3 && code.attempts() <= MAX_ATTEMPTS);
+                prop_assert!(code.sends <= 3 && code.attempts() <= MAX_SENT_ATTEMPTS);
                 let known = before.iter().find(|known| known.id == code.id);
                 let known = known.map_or((0, 0), |known| (known.sends, known.attempts()));
                 prop_assert!(code.sends >= known.0 && code.attempts() >= known.1);

@@ -41,6 +41,7 @@ pub(super) fn state_bytes(uid: u32, state: &State) -> Vec<u8> {
         origin_to(out, known.origin);
         time_to(out, known.at);
     });
+    u32_to(&mut out, state.sent_failures);
     out
 }
 
@@ -66,6 +67,7 @@ pub(super) fn state_from(bytes: &[u8]) -> Option<(u32, State)> {
                 at: from.time()?,
             })
         })?,
+        sent_failures: from.u32()?,
     };
     let once = is_once(&state.authenticators, |entry| entry.generation)
         && is_once(&state.recovery, |entry| entry.generation)
@@ -299,6 +301,7 @@ mod tests {
             ..State::default()
         };
         state.throttle.failures = 99;
+        state.sent_failures = u32::MAX;
         state.throttle.dry_at = Some(UnixTime::from_secs(1_800_000_777));
         state.throttle.counted_at = Some(UnixTime::from_secs(1_800_000_555));
         for n in 0..16 {
@@ -552,6 +555,7 @@ mod tests {
             &[1],
             &v4,
             &time(6),
+            &[4, 0, 0, 0],
         ]
         .concat();
         let (uid, state) = state_from(&bytes).unwrap();
@@ -589,6 +593,7 @@ mod tests {
         assert_eq!(state.recovery[0].used, 5);
         assert_eq!(state.remembered[0].origin, near);
         assert_eq!(state.remembered[0].at, UnixTime::from_secs(6));
+        assert_eq!(state.sent_failures, 4);
         assert_eq!(state_bytes(uid, &state), bytes);
     }
 

@@ -227,6 +227,7 @@ impl<'a> Hearing<'a> {
         let Some(key) = &self.record.key else {
             return;
         };
+        let sent_are_off = self.state.is_locked_for_sent(&self.throttle);
         for index in 0..self.issued.len() {
             let Some(code) = self.issued.get(index) else {
                 continue;
@@ -235,7 +236,7 @@ impl<'a> Hearing<'a> {
                 continue;
             }
             let right = key.stored(&self.record.user, code.id, typed) == code.digest;
-            match standing(code, self.attempt) {
+            match standing(code, self.attempt, sent_are_off) {
                 Ok(()) if right => {
                     if let Some(code) = self.issued.get_mut(index) {
                         code.fate = Fate::Used;
@@ -243,7 +244,7 @@ impl<'a> Hearing<'a> {
                     self.accept(Method::Issued, None);
                 }
                 Ok(()) => self.missed.push(index),
-                Err(Reason::Throttled) => self.refuse(Reason::Throttled),
+                Err(reason @ (Reason::Throttled | Reason::Locked)) => self.refuse(reason),
                 Err(reason) if right => self.refuse(reason),
                 Err(_) => {}
             }
@@ -299,6 +300,7 @@ impl<'a> Hearing<'a> {
         let (origin, now) = (self.attempt.origin, self.attempt.now);
         if let Some(Acceptance { method, .. }) = self.accepted {
             self.state.throttle.succeed(origin);
+            self.state.sent_failures = 0;
             self.state.last = Some(LastLogin {
                 at: now,
                 method,
@@ -315,11 +317,7 @@ impl<'a> Hearing<'a> {
                 self.reason = self.reason.max(other_time.unwrap_or(Reason::Mismatch));
             }
             if !self.reason.was_right_once() {
-                for index in &self.missed {
-                    if let Some(code) = self.issued.get_mut(*index) {
-                        code.count_attempt(origin);
-                    }
-                }
+                self.count_missed(origin);
             }
         }
         Outcome {
@@ -328,6 +326,19 @@ impl<'a> Hearing<'a> {
                 .map_or(Verdict::Refused(self.reason), Verdict::Accepted),
             changes: self.changes(),
         }
+    }
+
+    /// A guess counts against each stored code it was compared with, and once for all of those that were sent.
+    fn count_missed(&mut self, origin: Origin) {
+        let mut was_sent = false;
+        for index in &self.missed {
+            if let Some(code) = self.issued.get_mut(*index) {
+                code.count_attempt(origin);
+                was_sent |= code.channel.is_some();
+            }
+        }
+        let failures = &mut self.state.sent_failures;
+        *failures = failures.saturating_add(was_sent.into());
     }
 
     /// Looked for at every refusal of digits, whatever becomes of it, so that all of them take as long.
@@ -424,12 +435,13 @@ fn too_early(
 }
 
 /// Whether an answer may be compared with a stored code, or why not.
-fn standing(code: &StoredCode, attempt: &Attempt<'_>) -> Result<(), Reason> {
+fn standing(code: &StoredCode, attempt: &Attempt<'_>, sent_are_off: bool) -> Result<(), Reason> {
     match code.fate {
         Fate::Used => Err(Reason::Used),
         Fate::Expired => Err(Reason::Expired),
         Fate::Withdrawn => Err(Reason::Withdrawn),
         Fate::Live if code.issued_at > attempt.now => Err(Reason::ClockBehind),
+        Fate::Live if sent_are_off && code.channel.is_some() => Err(Reason::Locked),
         Fate::Live if code.is_live(attempt.now) && code.hears(&attempt.origin) => Ok(()),
         Fate::Live => Err(Reason::Throttled),
     }

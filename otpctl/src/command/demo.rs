@@ -202,12 +202,13 @@ impl Stage<'_> {
         let record = self.store.read(&self.alice)?;
         let code = record.issued.iter().find(|code| code.id == id);
         let attempts = code.map_or(0, StoredCode::attempts);
-        let text = format!("{attempts} of {MAX_ATTEMPTS}, and the code is still good");
+        let most = code.map_or(MAX_ATTEMPTS, StoredCode::most_attempts);
+        let text = format!("{attempts} of {most}, and the code is still good");
         self.tell(
             "attempts",
             Tint::Plain,
             &text,
-            json!({"attempts": attempts, "of": MAX_ATTEMPTS}),
+            json!({"attempts": attempts, "of": most}),
         )
     }
 

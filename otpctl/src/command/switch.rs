@@ -65,7 +65,7 @@ fn is_somebody(record: &Record) -> bool {
 impl Switch {
     fn apply(self, state: &mut State) {
         match self {
-            Self::Unlock => state.throttle.clear(),
+            Self::Unlock => state.unlock(),
             Self::Forget => state.remembered.clear(),
             Self::Disable => state.disabled = true,
             Self::Enable => state.disabled = false,

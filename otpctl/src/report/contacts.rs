@@ -222,6 +222,9 @@ pub(crate) fn why(
         Why::Disabled => {
             format!("{user} is disabled, so nothing is sent to her: otpctl enable {user}")
         }
+        Why::Locked => format!(
+            "too many wrong answers at codes that were sent to {user}, so they are off: 'otpctl unlock {user}', or read her one: 'otpctl issue {user}'"
+        ),
         Why::Held { until } => format!("too many wrong codes: {}", again(until)),
         Why::TooSoon { until } => {
             format!(

@@ -1,7 +1,6 @@
 //! How a user stands.
 
 use otp::delivery::Channel;
-use otp::issued::MAX_ATTEMPTS;
 use otp::origin::Origin;
 use otp::policy::Policy;
 use otp::standing;
@@ -25,6 +24,8 @@ pub(crate) struct Status {
     pub(crate) failures: u32,
     pub(crate) throttled_until: Option<Stamp>,
     pub(crate) locked: bool,
+    /// Codes that were sent are off, and none is sent.
+    pub(crate) sent_locked: bool,
     pub(crate) issued: Vec<Pending>,
     pub(super) recovery_codes_left: Option<usize>,
     /// Where codes can be sent to her, masked.
@@ -70,6 +71,8 @@ pub(crate) struct Pending {
     reason: Option<String>,
     #[serde(skip)]
     sends_at_most: u32,
+    #[serde(skip)]
+    attempts_at_most: u32,
 }
 
 impl Status {
@@ -92,6 +95,7 @@ impl Status {
             failures: standing.failures,
             throttled_until: standing.held_until.map(Stamp),
             locked: standing.locked,
+            sent_locked: standing.sent_locked,
             issued: standing
                 .issued
                 .iter()
@@ -151,6 +155,11 @@ impl Status {
             Self { gone: true, .. } => ("gone", Tint::Warning),
             Self { disabled: true, .. } => ("disabled", Tint::Warning),
             Self { locked: true, .. } => ("locked", Tint::Bad),
+            Self {
+                sent_locked: true,
+                enrolled: false,
+                ..
+            } => ("locked", Tint::Bad),
             _ if held => ("held", Tint::Warning),
             Self { enrolled: true, .. } => ("enrolled", Tint::Plain),
             _ if self.contacts.iter().any(Contact::is_confirmed) => ("sent codes", Tint::Plain),
@@ -203,6 +212,7 @@ impl Pending {
             channel: code.channel.map(Channel::name),
             reason: code.reason.clone(),
             sends_at_most: policy.delivery.sends_per_code,
+            attempts_at_most: code.most_attempts(),
         }
     }
 
@@ -216,8 +226,8 @@ impl Pending {
             let (sends, most) = (self.sends, self.sends_at_most);
             format!(" by {channel}, sent {sends} of {most} times")
         });
-        let (id, tried) = (&self.id, self.attempts);
-        format!("{id} until {end}{sent}, {tried} of {MAX_ATTEMPTS} attempts{reason}")
+        let (id, tried, most) = (&self.id, self.attempts, self.attempts_at_most);
+        format!("{id} until {end}{sent}, {tried} of {most} attempts{reason}")
     }
 }
 
@@ -318,6 +328,13 @@ impl Status {
         if self.enrolled || self.failures > 0 {
             let (tint, text) = self.failures(page);
             page.tinted_row("failures", tint, &text);
+        }
+        if self.sent_locked {
+            let text = format!(
+                "off after too many wrong answers, and none is sent, until another code is accepted or 'otpctl unlock {}'",
+                words::printable(&self.user)
+            );
+            page.tinted_row("sent codes", Tint::Bad, &text);
         }
     }
 }

@@ -315,7 +315,7 @@ fn a_newer_code_takes_the_place_of_the_older_and_status_counts() {
         assert_eq!(counts, [Value::from(1), 2.into(), "sms".into()], "{status}");
         let told = later(machine, 62, &["status", "alice"]).exits(0).out;
         assert!(
-            told.contains("by sms, sent 2 of 3 times, 1 of 50 attempts"),
+            told.contains("by sms, sent 2 of 3 times, 1 of 10 attempts"),
             "{told}"
         );
         assert!(told.contains(MASKED) && !told.contains(NUMBER), "{told}");
@@ -370,6 +370,32 @@ fn what_the_limits_refuse_says_when_to_try_again() {
         assert_eq!(spent.json()["error"], "hour-spent");
         assert!(spent.json()["until"].is_string());
         later(machine, 3605, &by_sms).exits(0);
+    });
+}
+
+#[test]
+fn guesses_at_a_sent_code_turn_sending_off_until_she_is_unlocked() {
+    on_a_machine_that_sends("[throttle]\nlock_after = 2\n", |machine| {
+        vouched(machine, "alice");
+        let by_sms = ["issue", "alice", "--send", "sms"];
+        machine.otpctl(&by_sms).exits(0);
+        let code = waiting("alice", "sms");
+        for (locked, reason) in [(false, "mismatch"), (false, "mismatch"), (true, "locked")] {
+            assert_eq!(machine.json(&["status", "alice"])["sent_locked"], locked);
+            assert_eq!(verify(machine, &other_than(&code))["reason"], reason);
+        }
+        assert_eq!(verify(machine, &code)["reason"], "locked");
+        assert_eq!(refusal(machine, &by_sms, 1), "locked");
+        let told = machine.otpctl(&["status", "alice"]).exits(0).out;
+        let row = "sent codes  off after too many wrong answers, and none is sent, until another code is accepted or 'otpctl unlock alice'\n";
+        assert!(told.contains(row), "{told}");
+        assert!(machine.otpctl(&["list"]).exits(0).out.contains("locked"));
+        let status = machine.json(&["unlock", "alice"]);
+        assert_eq!(
+            (&status["sent_locked"], &status["locked"]),
+            (&false.into(), &false.into())
+        );
+        assert_eq!(verify(machine, &code)["result"], "accepted");
     });
 }
 

@@ -27,6 +27,7 @@ fn status_has_the_keys_scripts_rely_on() {
             "failures",
             "throttled_until",
             "locked",
+            "sent_locked",
             "issued",
             "recovery_codes_left",
         ] {

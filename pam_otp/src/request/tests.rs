@@ -239,6 +239,7 @@ fn everybody_is_answered_with_the_same_prompt_after_the_same_time() {
         Why::NoChannel,
         Why::NoContact,
         Why::Disabled,
+        Why::Locked,
         Why::Held { until },
         Why::TooSoon { until },
         Why::SendsSpent { until },
@@ -301,6 +302,7 @@ fn she_is_told_what_became_of_it_once_she_has_answered() {
         Why::NoChannel,
         Why::NoContact,
         Why::Disabled,
+        Why::Locked,
         Why::TooManyCodes,
         Why::QueueFull,
     ] {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod parallel;
+mod sent;
 mod strangers;
 mod year;
 

@@ -215,6 +215,7 @@ fn fullest() -> Standing {
         enrolled: true,
         disabled: true,
         locked: true,
+        sent_locked: true,
         failures: u32::MAX,
         held_until: Some(at(9)),
         devices: vec![
