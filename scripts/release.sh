@@ -21,7 +21,7 @@ agreed() {
     local cargo debian
     cargo=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
     [ "$cargo" = "$version" ] || die "Cargo.toml says $cargo, not $version"
-    for crate in otp otpctl pam_otp; do
+    for crate in otp otpctl otpd pam_otp; do
         grep -A1 "^name = \"$crate\"\$" Cargo.lock | grep -qxF "version = \"$version\"" || die "Cargo.lock has another $crate than $version: cargo update --workspace"
     done
     debian=$(dpkg-parsechangelog -S Version)
