@@ -53,7 +53,7 @@ manuals() {
         lints=$(zcat "$page" | mandoc -Tlint -W "$level" | grep -v 'mandoc.db' || true)
         [ -z "$lints" ] || die "$(basename "$page"): $lints"
     done
-    for page in man1/otpctl.1 man1/otpctl-enroll.1 man5/otp.toml.5 man8/pam_otp.8; do
+    for page in man1/otpctl.1 man1/otpctl-enroll.1 man5/otp.toml.5 man8/otpd.8 man8/pam_otp.8; do
         [ -e "$tree/usr/share/man/$page.gz" ] || die "no manual page $page"
     done
 }
@@ -62,6 +62,7 @@ modes() {
     [ "$(stat -c %a "$module")" = 644 ] || die "pam_otp.so is not 0644"
     [ "$(stat -c %a "$tree/etc/security/otp.toml")" = 644 ] || die "otp.toml is not 0644"
     [ "$(stat -c %a "$tree/usr/bin/otpctl")" = 755 ] || die "otpctl is not 0755"
+    [ "$(stat -c %a "$tree/usr/lib/pam_otp/otpd")" = 755 ] || die "otpd is not 0755: nothing here is set-user-ID"
 }
 
 # Those who look for it look for this name, and not for a compressed one.
@@ -73,8 +74,10 @@ exports
 light
 hardened "$module"
 hardened "$tree/usr/bin/otpctl"
+hardened "$tree/usr/lib/pam_otp/otpd"
 no_build_paths "$module"
 no_build_paths "$tree/usr/bin/otpctl"
+no_build_paths "$tree/usr/lib/pam_otp/otpd"
 manuals
 modes
 bill

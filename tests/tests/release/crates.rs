@@ -37,7 +37,7 @@ pub fn linked_into(program: &str) -> BTreeSet<String> {
         let (name, rest) = line.split_once(" v").unwrap();
         (name, format!("{name} {}", rest.split(' ').next().unwrap()))
     })
-    .filter(|(name, _)| !["otp", "pam_otp", "otpctl"].contains(name))
+    .filter(|(name, _)| !["otp", "pam_otp", "otpctl", "otpd"].contains(name))
     .map(|(_, both)| both)
     .collect()
 }

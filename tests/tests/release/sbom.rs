@@ -70,6 +70,7 @@ fn the_bill_names_all_that_is_linked_and_where_it_is_from() {
     assert_eq!(text(&bom["metadata"]["component"], "version"), "1.2.3");
     assert_eq!(told(&bom, "pam_otp.so"), linked_into("pam_otp"));
     assert_eq!(told(&bom, "otpctl"), linked_into("otpctl"));
+    assert_eq!(told(&bom, "otpd"), linked_into("otpd"));
 
     let checksums = checksums();
     for component in bom["components"].as_array().unwrap() {
