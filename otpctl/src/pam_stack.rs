@@ -3,13 +3,17 @@
 //! What a stack lets through is not seen from the order of its lines, so it is asked: given what each module answers,
 //! does the login succeed? [`play()`] follows `_pam_dispatch_aux` of Linux-PAM for the auth hook.
 
+mod lockers;
 mod place;
 mod play;
+mod profile;
 
 use std::path::Path;
 
+pub(crate) use lockers::{locker_by, one_field_by};
 pub(crate) use place::{First, Refusal, Wish, place};
 pub(crate) use play::{Answers, Ours, play, reaches};
+pub(crate) use profile::is_of_the_profile;
 
 /// Our module's file.
 pub(crate) const MODULE: &str = "pam_otp.so";
@@ -65,26 +69,6 @@ enum Action {
     Jump(usize),
 }
 
-/// Screen lockers that ask PAM as the user whose screen it is.
-const LOCKERS: &[&str] = &[
-    "cinnamon-screensaver",
-    "gtklock",
-    "i3lock",
-    "kde",
-    "kscreensaver",
-    "light-locker",
-    "mate-screensaver",
-    "physlock",
-    "slock",
-    "swaylock",
-    "vlock",
-    "xfce4-screensaver",
-    "xlock",
-    "xscreensaver",
-    "xsecurelock",
-    "xtrlock",
-];
-
 /// Why a stack cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
@@ -124,25 +108,6 @@ pub(crate) fn account_lines(
     read: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Line>, Unreadable> {
     lines_of("account", service, read, 0)
-}
-
-/// A screen locker that would ask for a code if this file did: it is its own, or its own includes it.
-pub(crate) fn locker_by(file: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
-    // A line at its end, to be looked for: a file that does nothing but include others has none of its own.
-    let marked = |name: &str| {
-        let mark = if name == file {
-            "\nauth required -\n"
-        } else {
-            ""
-        };
-        read(name).map(|text| text + mark)
-    };
-    let asks_by = |locker: &&&str| {
-        let lines = auth_lines(locker, &marked).unwrap_or_default();
-        let mut all = modules(&lines).into_iter();
-        **locker == file || all.any(|(line, _)| line.file == file)
-    };
-    LOCKERS.iter().find(asks_by).copied()
 }
 
 /// The session and password lines of a service that name our module, which does nothing there.

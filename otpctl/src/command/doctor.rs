@@ -1,11 +1,16 @@
 //! `doctor`: looks for what would keep people out, or let them in too easily. Changes nothing.
 
 mod delivery;
+mod lockers;
 pub(super) mod machine;
+mod otpd;
 mod records;
 mod sshd;
 mod stack;
 
+use otp::store::load_policy;
+
+use self::otpd::Otpd;
 use super::Context;
 use crate::failure::{Ending, Failure};
 use crate::pam_stack::{self, Line, Unreadable};
@@ -23,7 +28,10 @@ pub(super) fn run(context: Context<'_>, service: &str) -> Result<Ending, Failure
     let mut checks = vec![machine::module()];
     let lines = pam_stack::auth_lines(service, &pam_stack::read);
     match &lines {
-        Ok(lines) => checks.extend(pam_checks(context, service, lines, sshd.as_ref())),
+        Ok(lines) => {
+            checks.extend(pam_checks(context, service, lines, sshd.as_ref()));
+            checks.extend(door_checks(context, lines));
+        }
         Err(unreadable) => checks.push(no_stack(service, unreadable)),
     }
     if let Some(sshd) = &sshd {
@@ -50,13 +58,24 @@ fn pam_checks(
     let misplaced = pam_stack::misplaced(service, &pam_stack::read);
     let mut checks = stack::checks(service, lines, &misplaced, second_factor(sshd));
     let account = pam_stack::account_lines(service, &pam_stack::read).unwrap_or_default();
-    checks.extend(stack::as_the_user(lines, &pam_stack::read));
     checks.extend(stack::account(&account));
     checks.extend(machine::modules(lines));
     checks.extend(machine::modules(&account));
     let lines = [lines, &account].concat();
     let named = stack::policies(&lines, context.config);
     checks.extend(named.into_iter().filter_map(records::other_policy));
+    checks
+}
+
+/// What there is to say of programs that are not root, and of what answers them. Without a policy there is enough to mend.
+fn door_checks(context: Context<'_>, lines: &[Line]) -> Vec<Check> {
+    let Ok(parsed) = load_policy(context.config) else {
+        return Vec::new();
+    };
+    let otpd = Otpd::asked(&parsed.policy);
+    let is_needed = lockers::need_otpd(lines, &pam_stack::read);
+    let mut checks = lockers::checks(lines, &pam_stack::read, &otpd);
+    checks.extend(otpd.checks(is_needed));
     checks
 }
 

@@ -26,6 +26,7 @@ const OTHERS: &[&str] = &[
     "journalctl",
     "make",
     "mount",
+    "pam-auth-update",
     "pamtester",
     "restorecon",
     "rm",
@@ -187,8 +188,8 @@ fn follow(block: &Block) -> Vec<Changed> {
     if services.is_empty() {
         services.push("any".to_owned());
     }
-    let is_whole = block.before.contains("in the place of `@include")
-        || block.lines.iter().any(|line| line.contains("pam_unix"));
+    let replaces = |what: &str| block.before.contains(&format!("in the place of `{what}"));
+    let is_whole = replaces("@include") || block.lines.iter().any(|line| line.contains("pam_unix"));
     let above = if is_whole {
         ""
     } else {
@@ -197,7 +198,12 @@ fn follow(block: &Block) -> Vec<Changed> {
     let change = |service: String| {
         let lines = format!("{above}{}{ACCOUNT}", block.text());
         fs::write(format!("/etc/pam.d/{service}"), lines).unwrap();
-        let before = format!("@include common-auth\n{ACCOUNT}");
+        let first = if replaces("auth include login") {
+            "auth include login"
+        } else {
+            "@include common-auth"
+        };
+        let before = format!("{first}\n{ACCOUNT}");
         Changed { service, before }
     };
     services.into_iter().map(change).collect()
@@ -233,8 +239,9 @@ fn faults(machine: &Machine, service: &str) -> Vec<String> {
     let checks = health["checks"].as_array().unwrap().clone();
     let wrong = checks.into_iter().filter(|check| {
         let name = check["name"].as_str().unwrap();
+        let lacks = ["module", "otpd-program", "otpd", "as-the-user", "clock"];
         // To doctor that is somebody's choice; to these guides it is a code that is not asked for.
-        check["ok"] == false && !["module", "clock"].contains(&name) || name == "key-alone"
+        check["ok"] == false && !lacks.contains(&name) || name == "key-alone"
     });
     wrong.map(|check| check.to_string()).collect()
 }

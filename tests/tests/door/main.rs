@@ -2,6 +2,7 @@
 
 mod callers;
 mod crowds;
+mod doctor;
 mod logins;
 mod sockets;
 mod status;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::pam_stack::{
-    Answers, Control, Line, MODULE, Module, Ours, What, locker_by, modules, play, reaches,
+    Answers, Control, Line, MODULE, Module, Ours, What, modules, play, reaches,
 };
 use crate::report::health::Check;
 
@@ -51,7 +51,6 @@ pub(super) fn checks(
         stack.nullok(),
         stack.vouched(),
         twice(&all),
-        in_every_service(line),
     ]
     .into_iter()
     .flatten()
@@ -104,33 +103,6 @@ fn twice(all: &[(&Line, &Module)]) -> Option<Check> {
     ))
 }
 
-/// Our line in a file that other services include.
-fn in_every_service(line: &Line) -> Option<Check> {
-    let (file, number) = (&line.file, line.number);
-    file.starts_with("common-").then(|| {
-        Check::fault(
-            "common",
-            format!("/etc/pam.d/{file} line {number} is part of every service: screen lockers, which run as the user and cannot read what is root's, never unlock again"),
-            "put the line into the files of the services that are to ask for a code, such as sshd",
-        )
-    })
-}
-
-/// Our line where a service asks that runs as the one who is asked.
-pub(super) fn as_the_user(lines: &[Line], read: &dyn Fn(&str) -> Option<String>) -> Option<Check> {
-    let (Line { file, .. }, _) = ours(lines).into_iter().next()?;
-    // Of the files that all include enough is said.
-    let file = Some(file).filter(|file| !file.starts_with("common-"))?;
-    let locker = locker_by(file, read)?;
-    Some(Check::fault(
-        "as-the-user",
-        format!(
-            "{locker} asks by /etc/pam.d/{file}, runs as the user and cannot read what is root's, so every code is refused and the screen stays locked"
-        ),
-        format!("take our line out of /etc/pam.d/{file}"),
-    ))
-}
-
 /// What is wrong with our account line, if there is one.
 pub(super) fn account(lines: &[Line]) -> Option<Check> {
     let (line, module) = ours(lines).into_iter().next()?;
@@ -177,7 +149,7 @@ pub(super) fn lacks_nullok(lines: &[Line]) -> bool {
     ours(lines).iter().any(|(_, module)| !has_nullok(module))
 }
 
-fn ours(lines: &[Line]) -> Vec<(&Line, &Module)> {
+pub(super) fn ours(lines: &[Line]) -> Vec<(&Line, &Module)> {
     let mut all = modules(lines);
     all.retain(|(_, module)| module.name == MODULE);
     all
@@ -368,7 +340,7 @@ impl Stack<'_> {
 }
 
 /// An argument without the brackets that hold its spaces together.
-fn bare(word: &str) -> &str {
+pub(super) fn bare(word: &str) -> &str {
     word.trim_start_matches('[')
 }
 

@@ -27,12 +27,12 @@ pub(super) fn service(typed: &str) -> Result<Service, Failure> {
     })?;
     if typed.starts_with("common-") || typed == "other" {
         return Err(Failure::usage(format!(
-            "{shown} is part of every service, screen lockers among them, which cannot read what is root's: name one service, such as sshd"
+            "{shown} is part of every service, screen lockers among them: name one service, such as sshd; pam-auth-update --enable otp has all ask"
         )));
     }
     if let Some(locker) = pam_stack::locker_by(typed, &pam_stack::read) {
         return Err(Failure::usage(format!(
-            "{locker} asks by /etc/pam.d/{shown}, runs as the user and cannot read what is root's: the screen would stay locked. Name another service, such as sshd"
+            "{locker} asks by /etc/pam.d/{shown} and runs as the user: a screen that stays locked shows nobody what is wrong, so this is not tried. Name another service, such as sshd; by hand, docs/guide/desktops.md"
         )));
     }
     Ok(parsed)

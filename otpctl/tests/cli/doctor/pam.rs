@@ -159,18 +159,26 @@ fn the_line_twice() {
     );
 }
 
+/// Where nobody answers; where otpd does, tests/tests/door/doctor.rs looks.
 #[test]
 fn the_line_in_what_every_service_includes() {
     on_a_machine(|machine| {
         set_up(machine, "@include common-auth\n", ON);
         let common = fs::read_to_string("/etc/pam.d/common-auth").unwrap();
-        let with = format!("{common}auth required pam_otp.so\n");
-        fs::write("/etc/pam.d/common-auth", with).unwrap();
-        finds(
-            machine,
-            "common",
-            "/etc/pam.d/common-auth line 4 is part of every service",
-        );
+        let line = "auth required pam_otp.so\n";
+        let begin = "# and here are more per-package modules (the \"Additional\" block)\n";
+        let end = "# end of pam-auth-update config\n";
+        for with in [
+            format!("{common}{line}"),
+            format!("{common}{begin}{line}{end}"),
+        ] {
+            fs::write("/etc/pam.d/common-auth", with).unwrap();
+            assert_eq!(faults(machine), ["common", "otpd"]);
+            let said = told(machine, "sshd", "common");
+            assert!(said.starts_with("/etc/pam.d/common-auth line "), "{said}");
+            let why = "is part of every service, and otpd does not answer";
+            assert!(said.contains(why), "{said}");
+        }
     });
 }
 
@@ -190,6 +198,56 @@ fn a_screen_locker_that_runs_as_the_user() {
             let said = told(machine, service, "as-the-user");
             assert!(said.contains("i3lock asks by /etc/pam.d/login"), "{said}");
         }
+    });
+}
+
+#[test]
+fn a_screen_locker_that_goes_by_another_policy() {
+    on_a_machine(|machine| {
+        set_up(machine, LINE, ON);
+        fs::write("/etc/security/other.toml", "window = 2\n").unwrap();
+        let lines =
+            "@include common-auth\nauth required pam_otp.so config=/etc/security/other.toml\n";
+        fs::write("/etc/pam.d/kde", lines).unwrap();
+        let said = told(machine, "kde", "as-the-user");
+        assert!(said.contains("who can name no policy"), "{said}");
+    });
+}
+
+#[test]
+fn a_screen_locker_that_has_one_field() {
+    on_a_machine(|machine| {
+        set_up(machine, LINE, ON);
+        let apart =
+            "auth required pam_otp.so forward_pass\nauth required pam_unix.so use_first_pass\n";
+        for locker in ["i3lock", "swaylock"] {
+            let file = format!("/etc/pam.d/{locker}");
+            fs::write(&file, LINE).unwrap();
+            let said = told(machine, locker, "one-field");
+            let why = format!("{locker} asks by {file} line 2 and answers every question");
+            assert!(said.starts_with(&why), "{said}");
+            fs::write(&file, apart).unwrap();
+            assert_eq!(told(machine, locker, "one-field"), "");
+            fs::remove_file(&file).unwrap();
+        }
+        fs::write("/etc/pam.d/kde", LINE).unwrap();
+        assert_eq!(told(machine, "kde", "one-field"), "");
+        // Also by what all services include, once it is installed.
+        let common = fs::read_to_string("/etc/pam.d/common-auth").unwrap();
+        fs::write(
+            "/etc/pam.d/common-auth",
+            format!("{common}auth required pam_otp.so nullok\n"),
+        )
+        .unwrap();
+        fs::write("/etc/pam.d/sshd", "@include common-auth\n").unwrap();
+        assert_eq!(told(machine, "sshd", "one-field"), "");
+        fs::write("/etc/pam.d/login", "@include common-auth\n").unwrap();
+        fs::write("/etc/pam.d/i3lock", "auth include login\n").unwrap();
+        let said = told(machine, "sshd", "one-field");
+        assert!(
+            said.contains("i3lock asks by /etc/pam.d/common-auth line 4"),
+            "{said}"
+        );
     });
 }
 
