@@ -2,13 +2,23 @@
 # shellcheck shell=bash disable=SC2154  # variables come from lib.sh
 # Programs that run as the user: otpd answers them, screen lockers among them, and the profile has every service ask.
 
+# Until COMMAND... succeeds: 20 s.
+_soon() {
+    for _ in $(seq 200); do
+        ! "$@" >/dev/null 2>&1 || return 0
+        sleep 0.1
+    done
+    fail "soon: $*; $(cat "$said".* 2>/dev/null)"
+}
+
 # With otpd for as long as the case runs.
 _with_otpd() {
     /usr/lib/pam_otp/otpd --listen &
-    at_end="kill $!; ${at_end:-}"
+    # Waited for: it takes its socket along.
+    at_end="kill $!; wait $!; ${at_end:-}"
     # shellcheck disable=SC2064  # what is known now
     trap "$at_end" EXIT
-    until [ -S /run/pam_otp/otpd.sock ]; do sleep 0.02; done
+    _soon test -S /run/pam_otp/otpd.sock
 }
 
 # With the profile enabled for as long as the case runs.
@@ -50,7 +60,8 @@ it_tells_nobody_whether_the_code_of_another_is_right() {
     enroll
     refuses _as nobody "$(code)"
     grep -qF "$unavailable" "$said" || fail "no answer: $(cat "$said")"
-    log_lines | tail -n 1 | grep -q '^refused reason=unavailable .*what="uid 65534 asks about somebody else than herself"' ||
+    # By otpd; the module tells its host's log that it has no answer.
+    log_lines | grep -q '^refused reason=unavailable .*what="uid 65534 asks about somebody else than herself"' ||
         fail "the log to say so: $(log_lines)"
     _as "$user" "$(code)" || fail "the code is good still: $(cat "$said")"
 }
@@ -71,12 +82,12 @@ _locked() {
     export DISPLAY=:7
     Xvfb "$DISPLAY" -ac -nolisten tcp >"$said.x" 2>&1 &
     at_end="kill $!; ${at_end:-}"
-    until xdotool getdisplaygeometry >/dev/null 2>&1; do sleep 0.1; done
+    _soon xdotool getdisplaygeometry
     runuser -u "$user" -- "$@" >"$said.locker" 2>&1 &
     locker=$!
     # shellcheck disable=SC2064
     trap "$at_end" EXIT
-    until xdotool search --onlyvisible . >/dev/null 2>&1; do sleep 0.1; done
+    _soon xdotool search --onlyvisible .
     # It has its window, and takes the keyboard.
     sleep 1
 }
@@ -93,24 +104,15 @@ _types() {
     done
 }
 
-# judged N: until the log has so many lines of hers, by this locker.
-_judged() {
-    for _ in $(seq 100); do
-        # shellcheck disable=SC2119
-        [ "$(log_lines "$2" | wc -l)" -lt "$1" ] || return 0
-        sleep 0.1
-    done
-    fail "$1 judged, was: $(log_lines "$2"); it said: $(cat "$said.locker")"
-}
+# judged N SERVICE: until the log has so many lines of hers.
+_judged() { _soon _are_judged "$@"; }
+_are_judged() { [ "$(log_lines "$2" | wc -l)" -ge "$1" ]; }
 
 _opens() {
-    for _ in $(seq 100); do
-        _is_locked || break
-        sleep 0.1
-    done
-    ! _is_locked || fail "the screen is locked still: $(cat "$said.locker")"
+    _soon _is_open
     wait "$locker" || fail "it ended by itself: $(cat "$said.locker")"
 }
+_is_open() { ! _is_locked; }
 
 it_unlocks_i3lock_as_the_guide_has_it_on_the_right_code_alone() {
     _with_otpd

@@ -7,6 +7,7 @@ _profile() { DEBIAN_FRONTEND=noninteractive pam-auth-update "$@" otp >"$said.pro
 
 # A service that does nothing but include what all do, and how common-auth is before.
 _everybodys() {
+    DEBIAN_FRONTEND=noninteractive pam-auth-update --disable otp 2>/dev/null
     refuses grep -q pam_otp "$_common"
     cp "$_common" "$said.before"
     stack '@include common-auth' 'account required pam_permit.so'
@@ -15,7 +16,14 @@ _everybodys() {
 _is_as_before() { cmp "$said.before" "$_common" || fail "common-auth as before: $(cat "$_common")"; }
 
 # What doctor says is wrong with the case's service: names.
-_faults() { otpctl doctor "$service" --json | jq -r '.checks[] | select(.ok | not) | .name' | paste -sd' '; }
+_faults() {
+    local health
+    health=$(otpctl doctor "$service" --json || true)
+    jq -r '.checks[] | select(.ok | not) | .name' <<<"$health" | paste -sd' '
+}
+# finds NAMES: among others.
+_finds() { case " $(_faults) " in *" $1 "*) ;; *) fail "doctor to find $1, was: $(_faults)" ;; esac }
+_does_not_find() { case " $(_faults) " in *" $1 "*) fail "doctor not to find $1, was: $(_faults)" ;; esac }
 
 it_asks_everybody_who_is_enrolled_by_the_profile_until_it_is_disabled() {
     _everybodys
@@ -28,10 +36,18 @@ it_asks_everybody_who_is_enrolled_by_the_profile_until_it_is_disabled() {
     refused "$password" "$(wrong_code)"
     refused wrong "$(code -30)"
     accepted "$password" "$(code)"
-    case " $(_faults) " in *" common otpd "*) ;; *) fail "doctor to miss otpd, was: $(_faults)" ;; esac
+    # i3lock, which is installed, includes login and so common-auth, and has one field.
+    _finds 'common one-field otpd'
     (
         _with_otpd
-        case " $(_faults) " in *" common "* | *" otpd "*) fail "doctor to be content, was: $(_faults)" ;; *) ;; esac
+        _does_not_find common
+        _does_not_find otpd
+        _finds one-field
+        cp /etc/pam.d/i3lock "$said.i3lock"
+        _file_of desktops.md /etc/pam.d/i3lock >"$said.lines"
+        cp "$said.lines" /etc/pam.d/i3lock
+        _does_not_find one-field
+        cp "$said.i3lock" /etc/pam.d/i3lock
     )
     _profile --disable
     _is_as_before
