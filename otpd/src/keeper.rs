@@ -51,7 +51,11 @@ pub(crate) fn keep(
         } else if until == Until::NobodyComes && last.elapsed() >= IDLE {
             return Ok(());
         }
-        keeper.turn().map_err(|error| error.to_string())?;
+        if let Err(error) = keeper.turn() {
+            // No memory, or no descriptor: that passes. Where nobody starts us again there is to be a door then.
+            let _ = writeln!(io::stderr(), "otpd: {error}; going on");
+            std::thread::sleep(BEAT);
+        }
     }
     keeper.see_out();
     Ok(())

@@ -36,6 +36,20 @@ impl Otpd {
         otpd
     }
 
+    /// Under strace, which lets calls of its keeper fail as it is told, and ends with it.
+    pub fn failing(injection: &str) -> Strace {
+        let strace = Command::new("strace")
+            .args(["-qq", "-o", "/tmp/trace", "-e", injection, OTPD, "--listen"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("strace is there");
+        let strace = Strace(Self(strace));
+        wait_until(|| Packets::connected().is_some());
+        strace
+    }
+
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -76,6 +90,19 @@ impl Drop for Otpd {
             self.0.wait().unwrap();
         }
         let _ = fs::remove_file(SOCKET);
+    }
+}
+
+/// A strace that has an otpd for its child.
+pub struct Strace(Otpd);
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        // What it traces would outlive it.
+        for pid in self.0.inside() {
+            signal(pid, libc::SIGKILL);
+        }
+        self.0.0.wait().unwrap();
     }
 }
 

@@ -145,6 +145,46 @@ fn one_user_who_floods_it_keeps_out_nobody_else() {
     });
 }
 
+/// What passes, such as too little memory, ends nothing: where there is no systemd nobody would start it again.
+#[test]
+fn a_call_of_the_keepers_that_fails_costs_a_login_at_most() {
+    with_otpd(|| {
+        line("nodelay");
+        let phone = Phone::enrolled("alice", &[]);
+        let mut denied = 0;
+        for fails in [
+            "accept4:error=EMFILE",
+            "accept4:error=ECONNABORTED",
+            "accept4:error=EINTR",
+            "poll:error=ENOMEM",
+            "poll:error=EINTR",
+            "getsockopt:error=ENOBUFS",
+            "clone3,clone,vfork:error=EAGAIN",
+            "wait4,waitid,pidfd_open:error=ECHILD",
+        ] {
+            let otpd = Otpd::failing(&format!("inject={fails}:when=2"));
+            // Refused for its code, which is otpd's answer, or for want of one.
+            let log_in = || {
+                let answers = crowd::processes(1, |_, wait| {
+                    become_user(1000);
+                    wait();
+                    let login = Login::of("alice").typing(&*phone.wrong_code());
+                    login.authenticate().answer == "PAM_AUTH_ERR"
+                });
+                answers == 1
+            };
+            let answers = [log_in(), log_in(), log_in(), log_in()];
+            let failures = answers.iter().filter(|answered| !**answered).count();
+            assert!(failures <= 1 && answers[3], "{fails}: {answers:?}");
+            denied += failures;
+            drop(otpd);
+            let trace = fs::read_to_string("/tmp/trace").unwrap();
+            assert!(trace.contains("(INJECTED)"), "{fails} was not met");
+        }
+        assert!(denied > 0, "nothing has failed");
+    });
+}
+
 /// What SECURITY.md had to say of su before there was a door: whoever runs it stops it, with another's lock in its hands.
 #[test]
 fn a_su_that_its_user_stops_at_any_moment_holds_no_lock() {
