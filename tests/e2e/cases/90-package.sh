@@ -89,44 +89,6 @@ it_upgrades_from_every_release_that_is_kept() {
     done
 }
 
-_with_the_profile() { grep -Eq '^auth\s+required\s+pam_otp.so nullok$' /etc/pam.d/common-auth; }
-_profile() { DEBIAN_FRONTEND=noninteractive pam-auth-update "$@"; }
-
-it_asks_everybody_who_is_enrolled_by_its_profile_and_nobody_until_it_is_enabled() {
-    refuses _with_the_profile
-    stack '@include common-auth' 'account required pam_permit.so'
-    _profile --enable otp
-    _with_the_profile || fail "the line: $(cat /etc/pam.d/common-auth)"
-    accepted "$password"
-    enroll
-    refused "$password" "$(wrong_code)"
-    accepted "$password" "$(code)"
-    _install "$(_newer)"
-    _with_the_profile || fail "the line after an upgrade"
-    otpctl doctor "$service" | grep -q 'is part of every service' || fail "doctor to know it"
-    _profile --disable otp
-    refuses _with_the_profile
-    accepted "$password"
-    rm "/etc/pam.d/$service"
-    _install
-}
-
-it_takes_the_line_of_its_profile_away_when_removed_unless_another_one_keeps_it() {
-    _profile --enable otp
-    otp_line
-    refuses _remove remove
-    _with_the_profile || fail "the line still there"
-    rm "/etc/pam.d/$service"
-    _remove remove || fail "removed: $(cat "$said")"
-    refuses _with_the_profile
-    refuses _module
-    stack '@include common-auth' 'account required pam_permit.so'
-    accepted "$password"
-    _install
-    refuses _with_the_profile
-    rm "/etc/pam.d/$service"
-}
-
 it_does_not_make_the_marker_anew_when_upgraded() {
     rm /var/lib/pam_otp/STORE
     _install
