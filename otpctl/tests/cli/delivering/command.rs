@@ -270,3 +270,44 @@ fn a_slow_command_keeps_no_mail_waiting_and_four_are_at_work_at_most() {
         assert!(beside.trim().parse::<u32>().unwrap() > 0, "{beside}");
     });
 }
+
+/// Those who wait for the slow one are many, and the mail comes after them.
+#[test]
+fn a_code_by_mail_that_comes_later_waits_for_no_slow_command() {
+    on_a_machine_of_two(|machine| {
+        fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).unwrap();
+        write(
+            "/usr-local/sms",
+            "#!/bin/sh\ntouch /tmp/begun.$$; sleep 1.5; touch /tmp/ended.$$\n",
+            0o755,
+        );
+        write(
+            "/usr-local/sendmail",
+            "#!/bin/sh\nls /tmp/ended.* | wc -l >/tmp/mail\n",
+            0o755,
+        );
+        policy(
+            "[sms]\ncommand = [\"/usr-local/sms\"]\n[email]\nvia = \"sendmail\"\nsendmail = \"/usr-local/sendmail\"\n",
+        );
+        for n in 0..9 {
+            put(&format!("u{n}"), "sms");
+        }
+        let begun = |one: std::fs::DirEntry| {
+            one.file_name().to_string_lossy().starts_with("begun.")
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let is_slow = || {
+                    let mut all = fs::read_dir("/tmp").unwrap();
+                    all.any(|one| begun(one.unwrap()))
+                };
+                assert!(soon(is_slow));
+                put("alice", "email");
+            });
+            delivers(machine, 10, 0);
+        });
+        // Of three rounds, those of the first at most, however slow this machine is.
+        let ended = fs::read_to_string("/tmp/mail").unwrap();
+        assert!(ended.trim().parse::<u32>().unwrap() <= 4, "{ended}");
+    });
+}
