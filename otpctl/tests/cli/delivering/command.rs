@@ -292,9 +292,8 @@ fn a_code_by_mail_that_comes_later_waits_for_no_slow_command() {
         for n in 0..9 {
             put(&format!("u{n}"), "sms");
         }
-        let begun = |one: std::fs::DirEntry| {
-            one.file_name().to_string_lossy().starts_with("begun.")
-        };
+        let begun =
+            |one: std::fs::DirEntry| one.file_name().to_string_lossy().starts_with("begun.");
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let is_slow = || {
