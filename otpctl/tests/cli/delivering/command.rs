@@ -6,7 +6,7 @@ use super::*;
 fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
     on_a_machine_of_two(|machine| {
         gateway(
-            "{ cat; echo \"$0 $*\"; pwd; id; env; grep NoNewPrivs /proc/self/status; ls /proc/self/fd | tr '\\n' ' '; echo; cut -d' ' -f5 /proc/$$/stat; echo $$; } >/tmp/seen 2>&1; echo secret; echo secret >&2",
+            "{ cat; echo \"$0 $*\"; pwd; id; env; grep NoNewPrivs /proc/self/status; grep 'core file' /proc/self/limits; ls /proc/self/fd | tr '\\n' ' '; echo; cut -d' ' -f5 /proc/$$/stat; echo $$; } >/tmp/seen 2>&1; echo secret; echo secret >&2",
         );
         fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).unwrap();
         put("alice", "sms");
@@ -44,7 +44,7 @@ fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
         assert_eq!(lines[2], "/usr-local/sms an argument");
         assert_eq!(lines[3], "/");
         assert_eq!(lines[4], "uid=1(daemon) gid=1 groups=1");
-        let rest = lines.len() - 4;
+        let rest = lines.len() - 5;
         let mut environment: Vec<_> = lines[5..rest]
             .iter()
             .map(|line| line.split('=').next().unwrap())
@@ -53,14 +53,16 @@ fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
         environment.sort_unstable();
         assert_eq!(environment, ["LANG", "PATH"], "{seen}");
         assert_eq!(lines[rest], "NoNewPrivs:\t1");
+        let limit: Vec<&str> = lines[rest + 1].split_whitespace().collect();
+        assert_eq!(limit[4..6], ["1", "1"], "{seen}");
         assert_eq!(
-            lines[rest + 1],
+            lines[rest + 2],
             "0 1 2 3 ",
             "the standard ones, and that of ls: {seen}"
         );
         assert_eq!(
-            lines[rest + 2],
             lines[rest + 3],
+            lines[rest + 4],
             "a group of its own: {seen}"
         );
         assert_eq!(left(), ["done/alice.sms"]);
