@@ -182,12 +182,21 @@ impl Packets {
 
     /// Connects to otpd; `None` where so many wait that there is no room.
     pub fn connected() -> Option<Self> {
-        let socket = Self::new(libc::SOCK_SEQPACKET | libc::SOCK_NONBLOCK);
+        let socket = Self::unconnected();
+        socket.connect().then_some(socket)
+    }
+
+    /// One that nobody has connected yet.
+    pub fn unconnected() -> Self {
+        Self::new(libc::SOCK_SEQPACKET | libc::SOCK_NONBLOCK)
+    }
+
+    /// Connects it to otpd, as whoever this process is; `false` where so many wait that there is no room.
+    pub fn connect(&self) -> bool {
         let (address, length) = address();
         let address = (&raw const address).cast();
         // SAFETY: as above.
-        let connected = unsafe { libc::connect(socket.0.as_raw_fd(), address, length) };
-        (connected == 0).then_some(socket)
+        unsafe { libc::connect(self.0.as_raw_fd(), address, length) == 0 }
     }
 
     /// Two that are connected; at the other end of the second one is this user.

@@ -110,8 +110,9 @@ impl Desk<'_> {
     fn is_done(&mut self) -> Result<bool, Failure> {
         self.see_to_hands()?;
         if self.waiting.is_empty() {
-            self.look()?;
+            self.look_behind()?;
         }
+        self.look()?;
         let mut later = VecDeque::new();
         while let Some(next) = self.waiting.pop_front() {
             let same = |hand: &&Hand| hand.channel == next.channel;
@@ -125,8 +126,8 @@ impl Desk<'_> {
         Ok(self.hands.is_empty() && self.queue.is_empty()?)
     }
 
-    /// What there is to do. What a crash left comes first.
-    fn look(&mut self) -> Result<(), Failure> {
+    /// What a crash left, which comes first.
+    fn look_behind(&mut self) -> Result<(), Failure> {
         self.queue.drop_strays(self.turn)?;
         // One that has just begun may not have locked its entry yet.
         let left = match self.hands.as_slice() {
@@ -143,7 +144,15 @@ impl Desk<'_> {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// What there is to do. One channel is not looked at again before its turn has come, and the other need not wait for that.
+    fn look(&mut self) -> Result<(), Failure> {
         for channel in Channel::ALL {
+            if self.waiting.iter().any(|next| next.channel == channel) {
+                continue;
+            }
             let names = self.queue.untaken(self.turn, channel)?;
             self.waiting.extend(names.into_iter().map(|name| Waiting {
                 name,

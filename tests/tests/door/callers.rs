@@ -243,6 +243,28 @@ fn who_says_nothing_costs_no_process_and_is_sent_away_and_keeps_out_nobody_but_h
     });
 }
 
+/// With a range of /etc/subuid anybody has 65536 uids. Who has connected and is gone cannot be asked whose they are.
+#[test]
+fn connections_that_were_left_to_another_take_the_room_of_one_whatever_uids_made_them() {
+    with_otpd(|| {
+        line("nodelay");
+        let phone = Phone::enrolled("alice", &[]);
+        let otpd = Otpd::listening();
+        signal(otpd.pid(), libc::SIGSTOP);
+        let mut left: Vec<Packets> = (0..9).map(|_| Packets::unconnected()).collect();
+        for (uid, socket) in (100_000..).zip(&left) {
+            as_user(uid, || assert!(socket.connect()));
+        }
+        signal(otpd.pid(), libc::SIGCONT);
+        let ninth = left.pop().unwrap();
+        assert_eq!(ninth.receive(SOON).unwrap(), BUSY);
+        as_user(1000, || {
+            let login = Login::of("alice").typing(&*phone.code());
+            assert_eq!(login.authenticate().answer, "PAM_SUCCESS");
+        });
+    });
+}
+
 /// Nobody is left to be let in by it.
 #[test]
 fn the_code_of_one_who_has_hung_up_before_her_turn_is_not_used_up() {

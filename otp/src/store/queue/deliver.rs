@@ -143,11 +143,15 @@ impl Queue {
     }
 
     /// Keeps what came of an entry until its code's time is over, and wipes the entry away. A failure is put down for the
-    /// store to hear of.
+    /// store to hear of. One that was withdrawn meanwhile has lost its name, which may be a newer one's by now: that one stays.
     pub fn finish(&self, claimed: Claimed, result: Delivery, now: UnixTime) -> Result<(), Error> {
         let Claimed { entry, name, lock } = claimed;
-        let outcome = entry.outcome(result, now);
         let place = name.trim_start_matches(AGAIN);
+        let was_withdrawn = !still_named(&lock, &self.work.path_of(&name))?;
+        if was_withdrawn && self.is_followed(&entry, place)? {
+            return Ok(());
+        }
+        let outcome = entry.outcome(result, now);
         let kept = text::outcome(&outcome);
         self.done.write(place, kept.as_bytes(), true)?;
         match result {
@@ -156,9 +160,18 @@ impl Queue {
                 self.settle.write(place, b"", true)?;
             }
         }
-        self.work.wipe(&name)?;
+        if !was_withdrawn {
+            self.work.wipe(&name)?;
+        }
         drop(lock);
         Ok(())
+    }
+
+    /// Whether a newer entry of this name was taken, or has its outcome already.
+    fn is_followed(&self, entry: &Entry, place: &str) -> Result<bool, Error> {
+        let kept = self.outcome(place).ok().flatten();
+        let is_newer = kept.is_some_and(|kept| kept.issued_at > entry.issued_at);
+        Ok(is_newer || self.work.has(place)?)
     }
 
     /// Wipes an entry away that cannot be understood.

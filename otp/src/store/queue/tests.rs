@@ -205,6 +205,29 @@ fn a_code_taken_back_is_wiped_wherever_it_waits_and_others_stay() {
     assert_eq!(world.all(), ["new/bob.sms"]);
 }
 
+/// Withdrawn while it was handed over, with a newer one taken since, under the same name.
+#[test]
+fn whoever_is_done_with_one_that_was_taken_back_leaves_the_next_alone() {
+    let world = World::new();
+    let old = code("alice", Channel::Sms, 1);
+    world.put(&old);
+    let claimed = world.begin("alice.sms");
+    assert_eq!(world.queue.withdraw(&old.user, |_| true).unwrap(), 1);
+    let next = code("alice", Channel::Sms, 2);
+    world.put(&next);
+    let turn = world.queue.turn().unwrap().unwrap();
+    assert!(world.queue.take(&turn, "alice.sms").unwrap());
+    let failed = Delivery::Failed(Reason::Timeout);
+    world.queue.finish(claimed, failed, at(1_010)).unwrap();
+    let claimed = world.queue.claim("alice.sms").unwrap().unwrap();
+    assert!(claimed.entry == next);
+    let sent = Delivery::Sent;
+    world.queue.finish(claimed, sent, at(1_011)).unwrap();
+    assert_eq!(world.all(), ["done/alice.sms"]);
+    let outcome = world.queue.outcome_of(&next.user, Channel::Sms).unwrap();
+    assert_eq!(outcome, Some(next.outcome(sent, at(1_011))));
+}
+
 #[test]
 fn what_a_crash_left_is_begun_once_more_and_then_ended() {
     let world = World::new();

@@ -70,8 +70,9 @@ pub(super) fn close_what_we_inherited() {
 pub(super) fn run(job: &Job<'_>) -> Result<String, Trouble> {
     let user = account(job.user)?;
     examine(job.path)?;
-    // Its memory holds a code. All of this is inherited, and this process starts nothing else.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // Its memory holds a code. All of this is inherited, and this process starts nothing else. One byte is too little for any
+    // core, and unlike none at all the kernel heeds it where cores go to a program, too.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);
     if job.leavings == Leavings::Killed {
         // Where the kernel does not have the first, what is left to kill is the group.
         let _ = prctl::set_child_subreaper(true);

@@ -6,7 +6,7 @@ use super::*;
 fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
     on_a_machine_of_two(|machine| {
         gateway(
-            "{ cat; echo \"$0 $*\"; pwd; id; env; grep NoNewPrivs /proc/self/status; ls /proc/self/fd | tr '\\n' ' '; echo; cut -d' ' -f5 /proc/$$/stat; echo $$; } >/tmp/seen 2>&1; echo secret; echo secret >&2",
+            "{ cat; echo \"$0 $*\"; pwd; id; env; grep NoNewPrivs /proc/self/status; grep 'core file' /proc/self/limits; ls /proc/self/fd | tr '\\n' ' '; echo; cut -d' ' -f5 /proc/$$/stat; echo $$; } >/tmp/seen 2>&1; echo secret; echo secret >&2",
         );
         fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).unwrap();
         put("alice", "sms");
@@ -44,7 +44,7 @@ fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
         assert_eq!(lines[2], "/usr-local/sms an argument");
         assert_eq!(lines[3], "/");
         assert_eq!(lines[4], "uid=1(daemon) gid=1 groups=1");
-        let rest = lines.len() - 4;
+        let rest = lines.len() - 5;
         let mut environment: Vec<_> = lines[5..rest]
             .iter()
             .map(|line| line.split('=').next().unwrap())
@@ -53,14 +53,16 @@ fn a_command_gets_contact_and_code_on_its_input_and_nothing_else_of_ours() {
         environment.sort_unstable();
         assert_eq!(environment, ["LANG", "PATH"], "{seen}");
         assert_eq!(lines[rest], "NoNewPrivs:\t1");
+        let limit: Vec<&str> = lines[rest + 1].split_whitespace().collect();
+        assert_eq!(limit[4..6], ["1", "1"], "{seen}");
         assert_eq!(
-            lines[rest + 1],
+            lines[rest + 2],
             "0 1 2 3 ",
             "the standard ones, and that of ls: {seen}"
         );
         assert_eq!(
-            lines[rest + 2],
             lines[rest + 3],
+            lines[rest + 4],
             "a group of its own: {seen}"
         );
         assert_eq!(left(), ["done/alice.sms"]);
@@ -268,5 +270,45 @@ fn a_slow_command_keeps_no_mail_waiting_and_four_are_at_work_at_most() {
         assert_eq!((counts.lines().count(), most), (9, Some(4)), "{counts}");
         let beside = fs::read_to_string("/tmp/mail").unwrap();
         assert!(beside.trim().parse::<u32>().unwrap() > 0, "{beside}");
+    });
+}
+
+/// Those who wait for the slow one are many, and the mail comes after them.
+#[test]
+fn a_code_by_mail_that_comes_later_waits_for_no_slow_command() {
+    on_a_machine_of_two(|machine| {
+        fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).unwrap();
+        write(
+            "/usr-local/sms",
+            "#!/bin/sh\ntouch /tmp/begun.$$; sleep 1.5; touch /tmp/ended.$$\n",
+            0o755,
+        );
+        write(
+            "/usr-local/sendmail",
+            "#!/bin/sh\nls /tmp/ended.* | wc -l >/tmp/mail\n",
+            0o755,
+        );
+        policy(
+            "[sms]\ncommand = [\"/usr-local/sms\"]\n[email]\nvia = \"sendmail\"\nsendmail = \"/usr-local/sendmail\"\n",
+        );
+        for n in 0..9 {
+            put(&format!("u{n}"), "sms");
+        }
+        let begun =
+            |one: std::fs::DirEntry| one.file_name().to_string_lossy().starts_with("begun.");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let is_slow = || {
+                    let mut all = fs::read_dir("/tmp").unwrap();
+                    all.any(|one| begun(one.unwrap()))
+                };
+                assert!(soon(is_slow));
+                put("alice", "email");
+            });
+            delivers(machine, 10, 0);
+        });
+        // Of three rounds, those of the first at most, however slow this machine is.
+        let ended = fs::read_to_string("/tmp/mail").unwrap();
+        assert!(ended.trim().parse::<u32>().unwrap() <= 4, "{ended}");
     });
 }
