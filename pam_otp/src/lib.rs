@@ -60,7 +60,9 @@ impl PamHooks for PamOtp {
         };
         let outcome = stack::wiped_after(|| panics::stopped(login));
         let outcome = outcome.unwrap_or_else(Outcome::Failed);
-        if !machine.is_told() {
+        // What came after otpd's own line, such as a fault of ours, is told nowhere else.
+        let stands_in_the_log = machine.is_told() && matches!(outcome, Outcome::Judged(_));
+        if !stands_in_the_log {
             journal::write(&outcome, &host);
         }
         answer::code(&outcome)

@@ -2,7 +2,7 @@
 
 use otp::policy::Policy;
 use otp::store::queue::Queue;
-use otp::store::{FileStore, load_policy};
+use otp::store::{Error, FileStore, load_policy};
 
 use crate::command::Context;
 use crate::failure::{Ending, Failure};
@@ -42,6 +42,11 @@ pub(super) fn apply(
                 }
             }
             Ok(false) => {}
+            // Whoever holds her lock is done soon; it is told again.
+            Err(error @ Error::Busy { .. }) => {
+                context.report.warning(&format!("{user}: {error}"));
+                continue;
+            }
             Err(error) => context.report.warning(&format!("{user}: {error}")),
         }
         queue.settled(&outcome)?;
