@@ -7,32 +7,23 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Instant;
 
 use nix::unistd;
-use otp::delivery::Channel;
 use otp::door::client::{Door, NoAnswer};
 use otp::door::wire::{Answer, Asker, No, Question};
-use otp::enrollment::Authenticator;
 use otp::history::History;
 use otp::judging::{Sight, Way};
 use otp::origin::Origin;
-use otp::passcode::{Passcode, RecoveryCode};
+use otp::passcode::Passcode;
 use otp::policy::Policy;
 use otp::service::Service;
-use otp::state::AuthenticatorState;
-use otp::store::{Requested, Sent, Whereabouts};
-use otp::time::UnixTime;
 use otp::user::Account;
 use otp::verify::{Reason, Verdict};
 
-use crate::first_login::Registry;
 use crate::login::{Failure, Host, Machine};
 use crate::machine::ThisMachine;
-use crate::request::Post;
 
 const OWN_POLICY: &str = "a program that does not run as root asks otpd, which has a policy of its own: take the config argument out of the line, and give the file to otpd --config";
-const NO_ENROLMENT: &str = "a program that does not run as root cannot enrol anybody: she enrols at a login by ssh, or with 'otpctl enroll'";
 
 /// The machine, by the way that is open to this process.
 pub(crate) struct Machinery {
@@ -165,64 +156,5 @@ impl Machine for Machinery {
 
     fn real_uid(&self) -> u32 {
         ThisMachine.real_uid()
-    }
-}
-
-/// Not by the door: whoever is not root's own program has no codes sent.
-impl Post for Machinery {
-    fn sends(&self, policy: &Policy) -> bool {
-        ThisMachine.sends(policy)
-    }
-
-    fn request(
-        &self,
-        typed: &[u8],
-        account: Option<&Account>,
-        channel: Option<Channel>,
-        origin: Origin,
-        policy: &Policy,
-    ) -> Result<Requested, Failure> {
-        ThisMachine.request(typed, account, channel, origin, policy)
-    }
-
-    fn whereabouts(
-        &self,
-        account: &Account,
-        sent: &Sent,
-        policy: &Policy,
-    ) -> Result<Whereabouts, Failure> {
-        ThisMachine.whereabouts(account, sent, policy)
-    }
-
-    fn moment(&self) -> Instant {
-        ThisMachine.moment()
-    }
-
-    fn wait_until(&self, moment: Instant) {
-        ThisMachine.wait_until(moment);
-    }
-}
-
-impl Registry for Machinery {
-    fn now(&self) -> UnixTime {
-        ThisMachine.now()
-    }
-
-    fn draw(&self, account: &Account, policy: &Policy) -> Result<Authenticator, Failure> {
-        if unistd::geteuid().is_root() {
-            ThisMachine.draw(account, policy)
-        } else {
-            Err(Failure::Unavailable(NO_ENROLMENT.to_owned()))
-        }
-    }
-
-    fn keep(
-        &self,
-        account: &Account,
-        authenticator: Authenticator,
-        started: AuthenticatorState,
-        policy: &Policy,
-    ) -> Result<Option<Vec<RecoveryCode>>, Failure> {
-        ThisMachine.keep(account, authenticator, started, policy)
     }
 }

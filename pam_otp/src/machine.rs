@@ -1,4 +1,5 @@
-//! The machine as it is, behind [`Machine`]: policy file, passwd database, file store, clock.
+//! The machine as it is, behind [`Machine`], [`Registry`] and [`Post`]: policy file, passwd database, file store, clock. Whether
+//! it is asked at all is decided in [`door`](crate::door).
 
 use std::ffi::CString;
 use std::path::Path;
@@ -28,12 +29,14 @@ use rand::TryRng;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
+use crate::door::Machinery;
 use crate::first_login::{RECOVERY_CODES, Registry};
 use crate::login::{Failure, Machine};
 use crate::request::Post;
 
 /// What an authenticator is called that was given no name.
 const FIRST_NAME: &str = "app";
+const NO_ENROLMENT: &str = "a program that does not run as root cannot enrol anybody: she enrols at a login by ssh, or with 'otpctl enroll'";
 
 /// The machine this process runs on.
 pub(crate) struct ThisMachine;
@@ -87,12 +90,16 @@ impl Machine for ThisMachine {
     }
 }
 
-impl Registry for ThisMachine {
+/// Never by the door: who enrols is written down by the process that asked her, if that is root.
+impl Registry for Machinery {
     fn now(&self) -> UnixTime {
         now()
     }
 
     fn draw(&self, account: &Account, policy: &Policy) -> Result<Authenticator, Failure> {
+        if !unistd::geteuid().is_root() {
+            return Err(Failure::Unavailable(NO_ENROLMENT.to_owned()));
+        }
         let mut rng = random()?;
         Ok(Authenticator {
             name: FIRST_NAME.to_owned(),
@@ -137,8 +144,9 @@ impl Registry for ThisMachine {
     }
 }
 
-impl Post for ThisMachine {
-    fn sends(&self, _: &Policy) -> bool {
+/// Never by the door: whoever is not root's own program has no codes sent.
+impl Post for Machinery {
+    fn sends(&self) -> bool {
         // Whoever runs a set-user-ID program can stop it in the middle, with the locks of everybody who asks.
         unistd::geteuid().is_root() && unistd::getuid().is_root()
     }

@@ -69,7 +69,7 @@ pub(crate) enum Told<'a> {
 /// A machine that sends codes, and has a clock that does not jump.
 pub(crate) trait Post: Machine {
     /// Whether this process has codes sent at all.
-    fn sends(&self, policy: &Policy) -> bool;
+    fn sends(&self) -> bool;
     /// Has a code sent. Back only when it is on its way, or none is. `typed` is the name as the host has it.
     fn request(
         &self,
@@ -116,7 +116,7 @@ impl Talk<'_> {
     /// Whether a code can be asked for: somebody sends them, and whoever asks has shown by something else who she is.
     pub(crate) fn may_ask(&self, host: &impl Host, machine: &impl Post) -> bool {
         self.policy.delivers()
-            && machine.sends(self.policy)
+            && machine.sends()
             && (self.options.after_first_factor || sshd_vouches(host))
     }
 

@@ -213,7 +213,7 @@ impl Machine for Site {
 }
 
 impl Post for Site {
-    fn sends(&self, _: &Policy) -> bool {
+    fn sends(&self) -> bool {
         self.sends
     }
     fn request(
