@@ -108,6 +108,29 @@ pub const fn most_attempts(channel: Option<Channel>) -> u32 {
 }
 
 impl StoredCode {
+    /// One that was drawn at a moment and lives so long, that nobody has tried yet and that was sent nowhere.
+    #[must_use]
+    pub fn fresh(
+        id: CodeId,
+        length: u8,
+        digest: Digest,
+        issued_at: UnixTime,
+        ttl: Duration,
+    ) -> Self {
+        Self {
+            id,
+            length,
+            digest,
+            issued_at,
+            expires_at: issued_at.plus(ttl),
+            fate: Fate::Live,
+            sends: 0,
+            channel: None,
+            reason: String::new(),
+            attempts: Vec::new(),
+        }
+    }
+
     /// Wrong answers that end it, from everywhere together, however often it is sent.
     #[must_use]
     pub const fn most_attempts(&self) -> u32 {

@@ -91,16 +91,14 @@ impl House {
         };
         let key = self.store().digest_key(key).unwrap();
         StoredCode {
-            id,
-            length: u8::try_from(code.len()).unwrap(),
-            digest: key.stored(&account(user).name, id, &digits),
-            issued_at: NOW,
-            expires_at: NOW.plus(Duration::from_secs(600)),
-            fate: Fate::Live,
-            sends: 0,
-            channel: None,
             reason: "lost phone".to_owned(),
-            attempts: Vec::new(),
+            ..StoredCode::fresh(
+                id,
+                u8::try_from(code.len()).unwrap(),
+                key.stored(&account(user).name, id, &digits),
+                NOW,
+                Duration::from_secs(600),
+            )
         }
     }
 

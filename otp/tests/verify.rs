@@ -12,7 +12,7 @@ use std::time::Duration;
 use otp::delivery::Channel;
 use otp::enrollment::{Authenticator, Enrollment, Generation, Kind, RecoveryList};
 use otp::hotp::{Algorithm, CodeLength};
-use otp::issued::{CodeId, Fate, StoredCode};
+use otp::issued::{CodeId, StoredCode};
 use otp::keyed::DigestKey;
 use otp::origin::Origin;
 use otp::passcode::{Passcode, RecoveryCode};
@@ -106,18 +106,13 @@ impl User {
             panic!("stored codes are digits");
         };
         let key = self.record.key.as_ref().unwrap();
-        self.record.issued.push(StoredCode {
+        self.record.issued.push(StoredCode::fresh(
             id,
-            length: u8::try_from(code.len()).unwrap(),
-            digest: key.stored(&self.record.user, id, &digits),
-            issued_at: self.now,
-            expires_at: self.now.plus(Duration::from_secs(ttl)),
-            fate: Fate::Live,
-            sends: 0,
-            channel: None,
-            reason: String::new(),
-            attempts: Vec::new(),
-        });
+            u8::try_from(code.len()).unwrap(),
+            key.stored(&self.record.user, id, &digits),
+            self.now,
+            Duration::from_secs(ttl),
+        ));
     }
 
     /// The same, sent to her.

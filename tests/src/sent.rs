@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use otp::delivery::{Address, Channel, Contact, Contacts};
-use otp::issued::{CodeId, Fate, StoredCode};
+use otp::issued::{CodeId, StoredCode};
 use otp::origin::Origin;
 use otp::passcode::Passcode;
 use otp::policy::{Policy, Via};
@@ -250,18 +250,13 @@ impl World {
         let Ok(Passcode::Digits(digits)) = Passcode::parse(code.as_bytes()) else {
             unreachable!("eight digits");
         };
-        self.record.issued.push(StoredCode {
+        self.record.issued.push(StoredCode::fresh(
             id,
-            length: 8,
-            digest: key().stored(&self.record.user, id, &digits),
-            issued_at: self.now,
-            expires_at: self.now.plus(Duration::from_secs(600)),
-            fate: Fate::Live,
-            sends: 0,
-            channel: None,
-            reason: String::new(),
-            attempts: Vec::new(),
-        });
+            8,
+            key().stored(&self.record.user, id, &digits),
+            self.now,
+            Duration::from_secs(600),
+        ));
         code
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use otp::enrollment::{Authenticator, Generation, Kind, RecoveryList};
 use otp::hotp::{Algorithm, CodeLength};
-use otp::issued::{CodeId, Fate, StoredCode};
+use otp::issued::{CodeId, StoredCode};
 use otp::keyed::DigestKey;
 use otp::passcode::{Digits, Passcode, RecoveryCode};
 use otp::policy::Policy;
@@ -168,16 +168,14 @@ pub fn issue(name: &str, code: &str, ttl: u64) {
     let last = code.as_bytes()[code.len() - 1];
     let id = CodeId::from_bytes([1, 2, 3, last]);
     let stored = StoredCode {
-        id,
-        length: code.len().try_into().unwrap(),
-        digest: key(&store).stored(&account.name, id, &digits(code)),
-        issued_at: now,
-        expires_at: now.plus(Duration::from_secs(ttl)),
-        fate: Fate::Live,
-        sends: 0,
-        channel: None,
         reason: "for a test".to_owned(),
-        attempts: Vec::new(),
+        ..StoredCode::fresh(
+            id,
+            code.len().try_into().unwrap(),
+            key(&store).stored(&account.name, id, &digits(code)),
+            now,
+            Duration::from_secs(ttl),
+        )
     };
     assert_eq!(
         store.issue(&account, vec![stored], now).unwrap(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use otp::enrollment::{Authenticator, Enrollment, Generation, Kind, RecoveryList};
 use otp::hotp::{Algorithm, CodeLength};
-use otp::issued::{CodeId, Fate, StoredCode};
+use otp::issued::{CodeId, StoredCode};
 use otp::keyed::DigestKey;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
@@ -280,18 +280,13 @@ impl World {
         let Ok(Passcode::Digits(digits)) = Passcode::parse(code.as_bytes()) else {
             unreachable!("eight digits");
         };
-        self.record.issued = vec![StoredCode {
+        self.record.issued = vec![StoredCode::fresh(
             id,
-            length: 8,
-            digest: key().stored(&self.record.user, id, &digits),
-            issued_at: self.now,
-            expires_at: self.now.plus(Duration::from_secs(600)),
-            fate: Fate::Live,
-            sends: 0,
-            channel: None,
-            reason: String::new(),
-            attempts: Vec::new(),
-        }];
+            8,
+            key().stored(&self.record.user, id, &digits),
+            self.now,
+            Duration::from_secs(600),
+        )];
         code
     }
 

@@ -229,17 +229,14 @@ mod tests {
     }
 
     fn codes(ids: std::ops::Range<u8>) -> Vec<StoredCode> {
-        let code = |id| StoredCode {
-            id: CodeId::from_bytes([id, 0, 0, 0]),
-            length: 8,
-            digest: Digest::from_bytes([0; 32]),
-            issued_at: NOW,
-            expires_at: NOW.plus(Duration::from_secs(u64::from(id) + 1)),
-            fate: Fate::Live,
-            sends: 0,
-            channel: None,
-            reason: String::new(),
-            attempts: Vec::new(),
+        let code = |id| {
+            StoredCode::fresh(
+                CodeId::from_bytes([id, 0, 0, 0]),
+                8,
+                Digest::from_bytes([0; 32]),
+                NOW,
+                Duration::from_secs(u64::from(id) + 1),
+            )
         };
         ids.map(code).collect()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use otp::enrollment::{Authenticator, Generation, Kind};
 use otp::hotp::{Algorithm, CodeLength};
-use otp::issued::{CodeId, Fate, MAX_ATTEMPTS, StoredCode};
+use otp::issued::{CodeId, MAX_ATTEMPTS, StoredCode};
 use otp::keyed::DigestKey;
 use otp::passcode::{Digits, Passcode};
 use otp::policy::Policy;
@@ -173,16 +173,8 @@ impl Stage<'_> {
         let code = Digits::draw(&mut self.rng, 6);
         let now = clock::now();
         let stored = StoredCode {
-            id,
-            length: 6,
-            digest: key.stored(&self.alice.name, id, &code),
-            issued_at: now,
-            expires_at: now.plus(ttl),
-            fate: Fate::Live,
-            sends: 0,
-            channel: None,
             reason: "demo".to_owned(),
-            attempts: Vec::new(),
+            ..StoredCode::fresh(id, 6, key.stored(&self.alice.name, id, &code), now, ttl)
         };
         let ends = stored.expires_at;
         let _ = self.store.issue(&self.alice, vec![stored], now)?;

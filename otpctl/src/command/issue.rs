@@ -4,7 +4,7 @@ mod send;
 
 use std::time::Duration;
 
-use otp::issued::{CodeId, Fate, MAX_LIVE, MAX_REASON, StoredCode};
+use otp::issued::{CodeId, MAX_LIVE, MAX_REASON, StoredCode};
 use otp::keyed::DigestKey;
 use otp::passcode::Digits;
 use otp::policy::{IssuedPolicy, format_duration, parse_duration};
@@ -199,16 +199,14 @@ fn draw(
     let id = CodeId::draw(rng);
     let code = Digits::draw(rng, order.digits.into());
     let stored = StoredCode {
-        id,
-        length: order.digits,
-        digest: key.stored(&account.name, id, &code),
-        issued_at: now,
-        expires_at: now.plus(order.ttl),
-        fate: Fate::Live,
-        sends: 0,
-        channel: None,
         reason: order.reason.to_owned(),
-        attempts: Vec::new(),
+        ..StoredCode::fresh(
+            id,
+            order.digits,
+            key.stored(&account.name, id, &code),
+            now,
+            order.ttl,
+        )
     };
     (stored, code)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use otp::enrollment::{Authenticator, Enrollment, Generation, Kind};
 use otp::hotp::{Algorithm, CodeLength};
-use otp::issued::{CodeId, Fate, StoredCode};
+use otp::issued::{CodeId, StoredCode};
 use otp::keyed::DigestKey;
 use otp::origin::Origin;
 use otp::passcode::Passcode;
@@ -236,18 +236,13 @@ impl Examiner<'_> {
         let Passcode::Digits(digits) = passcode(OTHER_CODE) else {
             panic!("it is digits")
         };
-        StoredCode {
+        StoredCode::fresh(
             id,
-            length: 10,
-            digest: key.stored(&self.account.name, id, &digits),
-            issued_at: self.now,
-            expires_at: self.now.plus(Duration::from_secs(600)),
-            fate: Fate::Live,
-            sends: 0,
-            channel: None,
-            reason: String::new(),
-            attempts: Vec::new(),
-        }
+            10,
+            key.stored(&self.account.name, id, &digits),
+            self.now,
+            Duration::from_secs(600),
+        )
     }
 
     fn accepted_once(&self, code: &str, now: UnixTime, what: &str) -> Result<(), Broken> {
