@@ -75,7 +75,7 @@ impl House {
     pub fn confirm(&self, channel: Channel, code: &Digits) -> Option<Confirmation> {
         let store = FileStore::open(&self.policy).ok()?;
         let now = UnixTime::from_secs(NOW);
-        store.confirm_contact(&alice(), channel, code, now).ok()
+        store.confirm_contact(&alice(), channel, code, || now).ok()
     }
 
     /// What was sent lately, to her and by the machine.

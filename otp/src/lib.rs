@@ -8,7 +8,11 @@
 //! the administrator decided, who is asked at all among it. Whether a stored code is sent to somebody who asks for one, and
 //! where, is decided by [`request`] ([`delivery`], [`sends`]).
 //!
-//! Nothing here reads a clock, draws a random number or prints by itself: side effects are arguments.
+//! Around that is what several programs do alike: [`judging`] an answer with the store at hand, asking otpd at its [`door`], how
+//! a user stands ([`standing`]), the line for the log ([`journal`]).
+//!
+//! Nothing here reads the wall clock, draws a random number or prints by itself: side effects are arguments. What touches the machine
+//! says so by its name: [`store`], the client of the [`door`], [`passwd`], [`syslog`].
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
@@ -22,6 +26,8 @@ mod bytes;
 pub mod calendar;
 pub mod confirm;
 pub mod delivery;
+#[cfg(test)]
+mod dice;
 pub mod door;
 pub mod drift;
 pub mod enrollment;

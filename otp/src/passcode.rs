@@ -145,29 +145,8 @@ fn recovery_encoding() -> Option<Encoding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::seeded;
     use proptest::prelude::*;
-    use rand::SeedableRng;
-    use rand::rngs::SmallRng;
-
-    /// A generator with a seed is no `CryptoRng`; tests want one that repeats.
-    struct Seeded(SmallRng);
-    impl rand::TryRng for Seeded {
-        type Error = std::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            self.0.try_next_u32()
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            self.0.try_next_u64()
-        }
-        fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
-            self.0.try_fill_bytes(to)
-        }
-    }
-    impl rand::TryCryptoRng for Seeded {}
-
-    fn seeded() -> Seeded {
-        Seeded(SmallRng::seed_from_u64(7))
-    }
 
     fn digits(typed: &str) -> Option<String> {
         match Passcode::parse(typed.as_bytes()) {

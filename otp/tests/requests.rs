@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use otp::delivery::{Address, Channel};
 use otp::issued::{Fate, StoredCode};
 use otp::origin::Origin;
@@ -152,7 +153,7 @@ impl House {
         let code = digits(&self.taken(user, channel).code);
         let now = UnixTime::from_secs(NOW - 7190);
         let store = self.store();
-        let came = store.confirm_contact(&account(user), channel, &code, now);
+        let came = store.confirm_contact(&account(user), channel, &code, || now);
         assert_eq!(came.unwrap(), Confirmation::Confirmed);
     }
 
@@ -324,7 +325,7 @@ fn a_contact_is_used_once_it_is_confirmed_and_its_code_opens_one_login() {
     let confirm = |code: &str, secs: u64| {
         let now = UnixTime::from_secs(NOW - 7200 + secs);
         let store = house.store();
-        let came = store.confirm_contact(&account("alice"), Channel::Sms, &digits(code), now);
+        let came = store.confirm_contact(&account("alice"), Channel::Sms, &digits(code), || now);
         came.unwrap()
     };
     assert_eq!(
@@ -362,7 +363,7 @@ fn five_wrong_answers_end_a_confirmation() {
     let now = UnixTime::from_secs(NOW - 7190);
     let store = house.store();
     let confirm = |code: &str| {
-        let came = store.confirm_contact(&account("alice"), Channel::Email, &digits(code), now);
+        let came = store.confirm_contact(&account("alice"), Channel::Email, &digits(code), || now);
         came.unwrap()
     };
     for left in (0..5).rev() {
@@ -584,6 +585,35 @@ fn a_code_that_nobody_got_is_withdrawn_unless_it_was_drawn_anew() {
 }
 
 #[test]
+fn what_comes_while_the_queue_is_swept_does_not_go_with_what_was_late() {
+    let house = House::new();
+    house.reach("alice", Channel::Sms, NUMBER);
+    house.sent("alice", 0);
+    // Somebody who is about to put a newer one in its place.
+    let lock = fs::File::open(house.root.join("lib/sends/.machine")).unwrap();
+    let lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    let store = house.store();
+    let entry = house.root.join("spool/.queue/new/alice.sms");
+    let old = fs::read_to_string(&entry).unwrap();
+    let swept = std::thread::scope(|scope| {
+        let sweeping = scope.spawn(|| store.sweep_queue(|| at(700)));
+        std::thread::sleep(Duration::from_millis(300));
+        let newer = old.replace(&(NOW + 600).to_string(), &(NOW + 1200).to_string());
+        assert_ne!(newer, old);
+        let half = entry.with_file_name(".new-alice.sms.1.1");
+        fs::write(&half, newer).unwrap();
+        fs::set_permissions(&half, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(&half, &entry).unwrap();
+        drop(lock);
+        sweeping.join().unwrap()
+    });
+    assert_eq!(swept.unwrap(), 0);
+    assert!(entry.exists());
+    assert_eq!(store.sweep_queue(|| at(1300)).unwrap(), 1);
+    assert!(!entry.exists());
+}
+
+#[test]
 fn what_delivery_told_is_known_of_the_code_it_is_about_alone() {
     let house = House::new();
     house.reach("alice", Channel::Sms, NUMBER);
@@ -634,7 +664,7 @@ fn a_confirmation_that_nobody_got_is_forgotten_and_the_contact_stays() {
     assert!(!house.store().settle(&failed(&sent, "alice")).unwrap());
     let now = UnixTime::from_secs(NOW - 7199);
     let store = house.store();
-    let came = store.confirm_contact(&account("alice"), Channel::Sms, &digits(&code), now);
+    let came = store.confirm_contact(&account("alice"), Channel::Sms, &digits(&code), || now);
     assert_eq!(came.unwrap(), Confirmation::Nothing);
     let contacts = store.contacts(&account("alice")).unwrap();
     assert_eq!(contacts.on(Channel::Sms).unwrap().address.as_str(), NUMBER);
@@ -696,7 +726,7 @@ fn who_is_vouched_for_is_sent_codes_and_what_went_elsewhere_is_withdrawn() {
     let plain = Plain::read(&house.waiting("bob", Channel::Sms).unwrap()).code;
     let came = store.vouch_for_contact(&bob, address, at(5), &mut rng(6));
     assert!(came.unwrap() && house.waiting("bob", Channel::Sms).is_none());
-    let late = store.confirm_contact(&bob, Channel::Sms, &digits(&plain), at(6));
+    let late = store.confirm_contact(&bob, Channel::Sms, &digits(&plain), || at(6));
     assert_eq!(late.unwrap(), Confirmation::Nothing);
     house.sent("bob", 7);
     // Hers and bob's.
@@ -1303,7 +1333,7 @@ fn whoever_is_killed_while_moving_to_another_number_is_reached_at_one_of_them() 
             );
             let code = digits(&house.taken("alice", Channel::Sms).code);
             let store = house.store();
-            let came = store.confirm_contact(&account("alice"), Channel::Sms, &code, at(121));
+            let came = store.confirm_contact(&account("alice"), Channel::Sms, &code, || at(121));
             assert_eq!(came.unwrap(), Confirmation::Confirmed, "{what}");
             if through {
                 break;

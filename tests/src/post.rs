@@ -28,7 +28,7 @@ pub fn contact(name: &str, channel: Channel) {
     introduce(name, channel);
     let code = take(name, channel).expect("it waits").code;
     let before = two_hours_ago();
-    let confirmed = store().confirm_contact(&account(name), channel, &digits(&code), before);
+    let confirmed = store().confirm_contact(&account(name), channel, &digits(&code), || before);
     assert_eq!(confirmed.unwrap(), Confirmation::Confirmed);
     assert_eq!(waiting(), 0);
 }

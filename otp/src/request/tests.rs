@@ -1,5 +1,6 @@
 use super::*;
 use crate::delivery::Pending;
+use crate::dice::{Seeded, seeded};
 use crate::issued::{MAX_ATTEMPTS_PER_ORIGIN, MAX_SENT_ATTEMPTS};
 use crate::keyed::Digest;
 use crate::passcode::Passcode;
@@ -7,29 +8,9 @@ use crate::policy::Via;
 use crate::user::UserName;
 use crate::verify::{Attempt, Changes, Verdict, verify};
 use proptest::prelude::*;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
 use zeroize::Zeroizing;
 
 const NOW: u64 = 1_800_000_000;
-
-/// A generator with a seed is no `CryptoRng`; tests want one that repeats.
-struct Seeded(SmallRng);
-
-impl rand::TryRng for Seeded {
-    type Error = std::convert::Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        self.0.try_next_u32()
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        self.0.try_next_u64()
-    }
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
-        self.0.try_fill_bytes(to)
-    }
-}
-
-impl rand::TryCryptoRng for Seeded {}
 
 fn at(secs: u64) -> UnixTime {
     UnixTime::from_secs(NOW + secs)
@@ -76,7 +57,7 @@ impl Scene {
             machine: MachineLog::default(),
             key,
             policy,
-            rng: Seeded(SmallRng::seed_from_u64(1)),
+            rng: seeded(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The embedded default: local file systems, one file a user and kind. FILEFORMAT.md draws the trees.
 //!
-//! A user's state file is her lock: it is made at her first enrolment or code and never replaced while she has anything.
+//! A user's state file is her lock: it is made at her first enrolment, code or contact and never replaced while she has anything.
 //! Everything else of hers is read and written under it.
 
 mod contacts;
 mod counts;
+mod held;
 mod lock;
 mod many;
 mod requests;
@@ -21,19 +22,18 @@ use super::fallback::Fallback;
 use super::queue::Queue;
 use super::slots::{Format, Slots};
 use super::{Enrolled, Error, NewEnrollment, codec, enrolling, secrets};
-use crate::delivery::Contacts;
 use crate::enrollment::Enrollment;
 use crate::issued::StoredCode;
 use crate::keyed::{DigestKey, KEY_LENGTH};
 use crate::policy::Policy;
-use crate::state::State;
 use crate::time::UnixTime;
 use crate::user::{Account, UserName};
 use crate::verify::{Changes, Record};
 use contacts::CONTACTS;
 use counts::SENDS;
+use held::Held;
 use lock::Locked;
-use spool::{ids, overwrite_stored, read_stored};
+use spool::{ids, read_stored};
 
 /// In the state tree: says that this is a store, so that an unmounted or wiped one is not taken for an empty one.
 const MARKER: &str = "STORE";
@@ -55,14 +55,6 @@ pub struct FileStore {
     state: Dir,
     spool: Dir,
     fallback: Fallback,
-}
-
-/// A user's record as read under her lock, with what overwriting it needs.
-struct Held {
-    locked: Locked,
-    uid: u32,
-    slots: Slots,
-    record: Record,
 }
 
 impl FileStore {
@@ -134,7 +126,7 @@ impl FileStore {
         }
     }
 
-    /// The queue of codes to be handed over. A store of before there was one has none until otpctl makes it.
+    /// The queue of codes to be handed over; `None` where otpctl has not made one.
     pub fn queue(&self) -> Result<Option<Queue>, Error> {
         Queue::within(&self.spool)
     }
@@ -164,75 +156,6 @@ impl FileStore {
             }
         }
         Ok(())
-    }
-
-    /// Reads everything of a user under her lock.
-    fn hold(&self, account: &Account, locked: Locked) -> Result<Held, Error> {
-        let mut slots = Slots::read(&locked.file, STATE_FORMAT, &locked.path)?;
-        self.fallback
-            .overtake(&account.name.file_name(), &mut slots)?;
-        let (uid, state) = codec::state_from(&slots.payload)
-            .ok_or_else(|| damaged(&locked.path, "its content makes no sense"))?;
-        same_uid(account, uid, &locked.path)?;
-        let enrollment = self.enrollment(account)?;
-        match &enrollment {
-            Some(enrollment) => {
-                known_to(&state, enrollment, &locked.path)?;
-                if !state.is_settled(enrollment) {
-                    // Whoever wrote the secret may have been killed before its name lasted.
-                    self.secrets.sync()?;
-                }
-            }
-            None if state.enrolled => {
-                return Err(damaged(
-                    &self.secrets.path_of(account.name.file_name()),
-                    "it is missing, though the user was enrolled: restore it, or 'otpctl remove' her, then enrol again",
-                ));
-            }
-            None => {}
-        }
-        let issued = self.stored_codes(account)?;
-        let keyed = !issued.is_empty()
-            || enrollment
-                .as_ref()
-                .is_some_and(|enrollment| enrollment.recovery.is_some());
-        let record = Record {
-            user: account.name.clone(),
-            enrollment,
-            state,
-            issued,
-            contacts: Contacts::NONE,
-            key: if keyed { Some(self.key()?) } else { None },
-            until_boot: false,
-            booted: self.fallback.booted,
-        };
-        Ok(Held {
-            locked,
-            uid,
-            slots,
-            record,
-        })
-    }
-
-    /// The record of a user who has no state file: nothing, unless there is something that should have one.
-    fn unheld(&self, account: &Account) -> Result<Record, Error> {
-        let name = account.name.file_name();
-        let spooled = match self.spool.sub(&name, Privacy::RootOnly)? {
-            Some(dir) => !dir.names()?.is_empty(),
-            None => false,
-        };
-        if spooled || self.secrets.has(&name)? {
-            return Err(self.without_state(account));
-        }
-        Ok(Record::none(account.name.clone()))
-    }
-
-    /// The error of a user who has something that should have a state, and has none.
-    fn without_state(&self, account: &Account) -> Error {
-        damaged(
-            &self.state.path_of(account.name.file_name()),
-            "it is missing, though the user has a secret, a stored code or a contact: 'otpctl remove' her, then enrol again",
-        )
     }
 
     fn enrollment(&self, account: &Account) -> Result<Option<Enrollment>, Error> {
@@ -288,40 +211,6 @@ impl FileStore {
         slots.write(&locked.file, STATE_FORMAT, &bytes, &locked.path)
     }
 
-    /// Makes changes last: stored codes first, so that a crash in between spends a code and never doubles it.
-    fn commit(&self, held: &mut Held, changes: Changes) -> Result<(), Error> {
-        if !changes.issued.is_empty() {
-            let user = &held.record.user;
-            let path = self.spool.path_of(user.file_name());
-            let dir = self.spooled(user)?.ok_or(Error::Missing { path })?;
-            for code in &changes.issued {
-                overwrite_stored(&dir, held.uid, code)?;
-            }
-        }
-        match changes.state {
-            Some(mut state) => {
-                if let Some(enrollment) = &held.record.enrollment {
-                    state.settle(enrollment);
-                }
-                held.write(state)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Keeps changes until the next boot, if that is enough for them; `why` the store could not be written, if not.
-    fn commit_until_boot(&self, held: &Held, changes: Changes, why: Error) -> Result<(), Error> {
-        if !changes.until_boot || !changes.issued.is_empty() {
-            return Err(why);
-        }
-        let Some(state) = changes.state else {
-            return Ok(());
-        };
-        let bytes = codec::state_bytes(held.uid, &state);
-        let name = held.record.user.file_name();
-        self.fallback.write(&name, held.slots.sequence(), &bytes)
-    }
-
     /// Enrols a user, disabled from the first moment where that is asked for.
     fn enroll_as(
         &self,
@@ -357,23 +246,6 @@ impl FileStore {
         let bytes = <[u8; KEY_LENGTH]>::try_from(content.as_slice())
             .map_err(|_| damaged(&path(), "it is not 32 bytes long"))?;
         Ok(DigestKey::from_bytes(Zeroizing::new(bytes)))
-    }
-}
-
-impl Held {
-    fn write(&mut self, state: State) -> Result<(), Error> {
-        let bytes = codec::state_bytes(self.uid, &state);
-        let Locked {
-            file,
-            path,
-            writable,
-        } = &self.locked;
-        if !writable {
-            return Err(io(path, "write", Errno::EROFS));
-        }
-        self.slots.write(file, STATE_FORMAT, &bytes, path)?;
-        self.record.state = state;
-        Ok(())
     }
 }
 
@@ -425,22 +297,6 @@ fn same_uid(account: &Account, recorded: u32, path: &std::path::Path) -> Result<
         }),
         _ => Ok(()),
     }
-}
-
-/// A secret or a list of recovery codes whose used ones are not known would be an open replay: it was restored
-/// from a backup, or copied from elsewhere.
-fn known_to(state: &State, enrollment: &Enrollment, path: &std::path::Path) -> Result<(), Error> {
-    let mut secrets = enrollment.authenticators.iter();
-    let secrets = secrets.all(|each| state.authenticator(each.generation).is_some());
-    let recovery = enrollment.recovery.as_ref();
-    let recovery = recovery.is_none_or(|list| state.recovery(list.generation).is_some());
-    if secrets && recovery {
-        return Ok(());
-    }
-    Err(damaged(
-        path,
-        "it knows nothing of the secret or the recovery codes (restored from a backup?): 'otpctl remove' the user, then enrol again",
-    ))
 }
 
 #[cfg(test)]

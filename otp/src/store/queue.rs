@@ -336,18 +336,32 @@ impl Queue {
     }
 
     /// Takes back what nobody delivered in time, and drops what nobody asks for any more; how many codes it took back.
-    pub fn sweep(&self, now: UnixTime) -> Result<u64, Error> {
+    /// Whoever calls this holds the lock that whoever [puts](Self::put) does, or an entry that has just come would go with
+    /// the one whose place it took.
+    pub(super) fn sweep(&self, now: UnixTime) -> Result<u64, Error> {
         let mut late = 0_u64;
-        for dir in [&self.new, &self.work] {
-            for name in dir.names()? {
-                let is_late = match read(dir, &name) {
-                    Ok(entry) => entry.is_some_and(|entry| entry.expires_at <= now),
-                    Err(_) => true,
-                };
-                if is_late {
-                    dir.wipe(&name)?;
-                    late = late.saturating_add(1);
-                }
+        for name in self.new.names()? {
+            let is_late = match read(&self.new, &name) {
+                Ok(entry) => entry.is_some_and(|entry| entry.expires_at <= now),
+                Err(_) => true,
+            };
+            if is_late {
+                self.new.wipe(&name)?;
+                late = late.saturating_add(1);
+            }
+        }
+        for name in self.work.names()? {
+            // Locked, so that it is this one that goes; whoever has it locked puts it down himself.
+            let claimed = self.claim(&name);
+            let is_late = match &claimed {
+                Ok(claimed) => claimed
+                    .as_ref()
+                    .is_some_and(|claimed| claimed.entry.expires_at <= now),
+                Err(_) => true,
+            };
+            if is_late {
+                self.work.wipe(&name)?;
+                late = late.saturating_add(1);
             }
         }
         for name in self.done.names()? {

@@ -257,7 +257,7 @@ impl Desk<'_> {
             return Err(self.no_contact(channel));
         };
         let (to, address) = (contact.address.masked(), contact.address.as_str());
-        let came = store.confirm_contact(&self.account, channel, digits, clock::now())?;
+        let came = store.confirm_contact(&self.account, channel, digits, clock::now)?;
         let again = format!("another one: otpctl contact {name} --{channel} {address}");
         let (kind, why) = match came {
             Confirmation::Confirmed => {

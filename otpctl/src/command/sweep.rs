@@ -24,9 +24,7 @@ pub(super) fn run(context: Context<'_>) -> Result<Ending, Failure> {
         }
     }
     house.store.clear_half_made(clock::now())?;
-    if let Some(queue) = house.store.queue()? {
-        queue.sweep(clock::now())?;
-    }
+    house.store.sweep_queue(clock::now)?;
     context.report.answer(&Swept { deleted })?;
     Ok(ending)
 }

@@ -51,7 +51,7 @@ fn ask_for_bob(machine: &Machine) -> (Sent, String) {
     let Ok(Passcode::Digits(typed)) = Passcode::parse(waiting_code("bob").as_bytes()) else {
         panic!("no digits")
     };
-    let confirmed = store.confirm_contact(&bob, Channel::Sms, &typed, earlier());
+    let confirmed = store.confirm_contact(&bob, Channel::Sms, &typed, earlier);
     assert_eq!(confirmed.unwrap(), Confirmation::Confirmed);
     let order = Order {
         channel: Channel::Sms,

@@ -1,6 +1,11 @@
 use super::*;
+use crate::delivery::Channel;
+use crate::enrollment::{Kind, MAX_NAME};
+use crate::hotp::{Algorithm, CodeLength};
+use crate::issued::CodeId;
 use crate::service::MAX_SERVICE;
-use crate::time::UnixTime;
+use crate::standing::{Device, MAX_REACH, Pending, Reach, RecoveryLeft};
+use crate::time::{Period, UnixTime};
 use crate::verify::{Method, Reason};
 use proptest::prelude::*;
 

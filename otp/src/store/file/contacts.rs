@@ -120,13 +120,14 @@ impl FileStore {
         Ok(true)
     }
 
-    /// Takes the answer that is to confirm a contact. A wrong one is counted before this returns.
+    /// Takes the answer that is to confirm a contact. A wrong one is counted before this returns. `clock` is read once her
+    /// lock is held.
     pub fn confirm_contact(
         &self,
         account: &Account,
         channel: Channel,
         typed: &Digits,
-        now: UnixTime,
+        clock: impl FnOnce() -> UnixTime,
     ) -> Result<Confirmation, Error> {
         let Some(locked) = self.lock(&account.name)? else {
             return self.unheld(account).map(|_| Confirmation::Nothing);
@@ -139,6 +140,7 @@ impl FileStore {
         let Some(pending) = &mut contact.pending else {
             return Ok(Confirmation::Nothing);
         };
+        let now = clock();
         if now < pending.issued_at || pending.expires_at <= now {
             return Ok(Confirmation::Expired);
         }

@@ -78,28 +78,43 @@ impl FileStore {
 
     /// What was sent lately to a user, and by the machine, for showing. Nothing where she has no contact.
     pub fn counted(&self, account: &Account) -> Result<Option<(SendLog, MachineLog)>, Error> {
-        let _locked = self.lock(&account.name)?;
         let dir = self.root.sub(SENDS, Privacy::RootOnly)?;
         let known = dir.map_or(Ok(false), |dir| dir.has(&account.name.file_name()))?;
         if !known {
             return Ok(None);
         }
-        let Counts { sends, machine, .. } = self.counts(account)?;
+        let _locked = self.lock(&account.name)?;
+        let Counts { sends, machine, .. } = self.counts_for(account, Access::Read)?;
         Ok(Some((sends, machine)))
     }
 
-    /// Reads both records, waiting for the lock of the machine's.
+    /// The lock of the machine's record, which is held by whoever puts something into the queue; `None` where nobody can,
+    /// because there is none.
+    pub(super) fn lock_sending(&self) -> Result<Option<Flock<File>>, Error> {
+        let Some(dir) = self.root.sub(SENDS, Privacy::RootOnly)? else {
+            return Ok(None);
+        };
+        let file = dir.file(MACHINE, Access::Write, Privacy::RootOnly)?;
+        file.map(|file| wait_for(file, Instant::now(), &dir.path_of(MACHINE)))
+            .transpose()
+    }
+
+    /// Reads both records, to be written, waiting for the lock of the machine's.
     pub(super) fn counts(&self, account: &Account) -> Result<Counts, Error> {
+        self.counts_for(account, Access::Write)
+    }
+
+    fn counts_for(&self, account: &Account, access: Access) -> Result<Counts, Error> {
         let path = self.root.path_of(SENDS);
         let dir = self.root.sub(SENDS, Privacy::RootOnly)?;
         let dir = dir.ok_or(Error::Missing { path })?;
-        let file = opened(&dir, MACHINE)?;
+        let file = opened(&dir, MACHINE, access)?;
         let path = dir.path_of(MACHINE);
         let file = wait_for(file, Instant::now(), &path)?;
         let slots = Slots::read(&file, MACHINE_FORMAT, &path)?;
         let shared = Kept { file, path, slots };
         let name = account.name.file_name();
-        let (file, path) = (opened(&dir, &name)?, dir.path_of(&name));
+        let (file, path) = (opened(&dir, &name, access)?, dir.path_of(&name));
         let slots = Slots::read(&file, SENDS_FORMAT, &path)?;
         let own = Kept { file, path, slots };
         let nonsense = |path| damaged(path, "its content makes no sense: 'otpctl remove' the user");
@@ -147,8 +162,8 @@ fn no_sense_of_machine(path: &Path) -> Error {
     )
 }
 
-fn opened(dir: &Dir, name: &str) -> Result<File, Error> {
-    let file = dir.file(name, Access::Write, Privacy::RootOnly)?;
+fn opened(dir: &Dir, name: &str, access: Access) -> Result<File, Error> {
+    let file = dir.file(name, access, Privacy::RootOnly)?;
     file.ok_or_else(|| {
         damaged(
             &dir.path_of(name),

@@ -1,4 +1,4 @@
-//! A user's lock: her state file, which is made at her first enrolment or code.
+//! A user's lock: her state file, which is made at her first enrolment, code or contact.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -142,6 +142,16 @@ impl FileStore {
         Ok(true)
     }
 
+    /// Takes back what nobody delivered in time, and drops what nobody asks for any more; how many codes it took back.
+    /// `clock` is read once nobody can put another in their place.
+    pub fn sweep_queue(&self, clock: impl FnOnce() -> UnixTime) -> Result<u64, Error> {
+        let Some(queue) = self.queue()? else {
+            return Ok(0);
+        };
+        let _sending = self.lock_sending()?;
+        queue.sweep(clock())
+    }
+
     /// As [`request_code`](Self::request_code), for anybody.
     fn send(
         &self,

@@ -102,7 +102,11 @@ impl Found {
                 .report
                 .progress("looking at user", index, names.len());
             let shown = words::printable(name.as_str());
-            let read = account::kept(name).map(|account| (account.uid, store.read(&account)));
+            let read = account::kept(name).map(|account| {
+                // What was sent to her is read where a code is sent, and nowhere else.
+                let sends = |record| store.counted(&account).map(|_| record);
+                (account.uid, store.read(&account).and_then(sends))
+            });
             match read {
                 Ok((None, Ok(_)) | (_, Err(Error::OtherUid { .. }))) => found.orphaned.push(shown),
                 Ok((_, Ok(_))) => found.whole = found.whole.saturating_add(1),

@@ -86,6 +86,24 @@ fn a_record_of_no_bytes() {
 }
 
 #[test]
+fn a_record_that_is_read_only_where_a_code_is_sent() {
+    on_a_machine(|machine| {
+        set_up(machine, LINE, ON);
+        let vouch = ["contact", "alice", "--sms", "+4917012344711", "--confirmed"];
+        machine.otpctl(&vouch).exits(0);
+        assert_eq!(faults(machine), [""; 0]);
+        for file in ["sends/alice", "contacts/alice"] {
+            let file = Path::new("/var/lib/pam_otp").join(file);
+            let whole = fs::read(&file).unwrap();
+            fs::write(&file, "").unwrap();
+            finds(machine, "records", "alice cannot be read");
+            fs::write(&file, whole).unwrap();
+        }
+        assert_eq!(faults(machine), [""; 0]);
+    });
+}
+
+#[test]
 fn records_that_others_could_write_or_read() {
     on_a_machine(|machine| {
         set_up(machine, LINE, ON);
